@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a rank writes down while it runs: fixed-size intervals.
+ *
+ * Written by node/ into a buffer sized from the plan, read by measure/. Times
+ * are the rank's CLOCK_MONOTONIC in nanoseconds. The file records/<launch>.bin
+ * and the control channel carry them as they lie in memory (little-endian).
+ */
+#ifndef LSB_RECORD_H
+#define LSB_RECORD_H
+
+#include <stdint.h>
+
+/* Kinds of interval; on one rank those marked T never overlap each other. */
+enum lsb_record_kind {
+	LSB_REC_COMPUTE =
+		1, /* T: blocked in (or polling only for) a backend ticket; aux = tokens, aux2 = outputs */
+	LSB_REC_BLOCK = 2, /* T: blocked in the transport until message (peer, tag, sequence) came; aux =
+			      arrived_ns or 0 */
+	LSB_REC_SEND =
+		3, /* T: inside isend of (peer, tag, sequence); t0 is when the message was handed over */
+	LSB_REC_COPY = 4,     /* T: staging between memory kinds */
+	LSB_REC_SCHEDULE = 5, /* T: building a step, posting receives, handling ids */
+	LSB_REC_RECV = 6, /* point: message (peer, tag, sequence) was complete at t1 (found complete without
+			     or after blocking); t0 = when its receive was posted; aux = arrived_ns or 0 */
+};
+
+/* Tags of the data plane. Sequence counts messages of one (from, to, tag), from 0, over warm-up and run. */
+enum lsb_tag { LSB_TAG_PLAN = 1, LSB_TAG_HIDDEN = 2, LSB_TAG_IDS = 3 };
+
+struct lsb_record {
+	uint64_t t0_ns, t1_ns;
+	uint64_t bytes;
+	uint64_t aux, aux2;
+	uint32_t kind;	   /* enum lsb_record_kind */
+	int32_t peer;	   /* rank, or -1 */
+	uint32_t tag;	   /* enum lsb_tag, or 0 */
+	uint32_t sequence; /* of the message, or the step's number on this stage */
+	uint32_t group;	   /* lane of in_flight, or ~0u */
+	uint32_t step;	   /* the step's number over the launch, warm-up included */
+};
+
+_Static_assert(sizeof(struct lsb_record) == 64, "records are 64 bytes");
+
+#endif

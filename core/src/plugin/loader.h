@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plugins as files: find, open, check, negotiate; and their options as text.
+ *
+ * A plugin is named as users write it: "cpu", or "fault:tcp" for an interposer
+ * and what it wraps. Files are named lsbench-<kind>-<name>.so and looked for in
+ * the folders given, first match wins. Everything that crosses the ABI is
+ * checked here, once; the rest of lsbench only sees the checked copies below.
+ *
+ * This opens foreign code in the calling process: the controller does it only
+ * through `lsbench inspect` children (plugin/inspect.h), nodes do it directly.
+ */
+#ifndef LSB_LOADER_H
+#define LSB_LOADER_H
+
+#include <stddef.h>
+
+#include "lsbench/plugin.h"
+
+enum { LSB_CHAIN_MAX = 4, LSB_PLUGIN_NAME_MAX = 64 };
+
+/* One `name = value` for a plugin, with where the value was written. Strings are the caller's. */
+struct lsb_setting {
+	const char *name; /* without "backend." and the like */
+	const char *value;
+	const char *where; /* "suite.ini:12", "--set", or NULL */
+};
+
+/*
+ * An opened plugin: checked copies of its tables. `ops` has the size this
+ * lsbench knows; what the plugin lacks is NULL.
+ */
+struct lsb_loaded {
+	char path[4096];
+	struct lsb_plugin plugin; /* checked copy; .ops points at the union below */
+	union {
+		struct lsb_backend_ops backend;
+		struct lsb_transport_ops transport;
+		struct lsb_workload_ops workload;
+	} ops;
+	void *options; /* filled struct of plugin.options_size bytes, owned; NULL before lsb_loaded_configure
+			*/
+	struct lsb_loaded *inner; /* what an interposer wraps, owned; else NULL */
+	struct lsb_host host;	  /* what its open() gets; .context points at this struct's own state */
+	void *state;		  /* the loader's own */
+};
+
+/* "backend", "transport", "workload"; NULL if `kind` is none of them. */
+const char *lsb_kind_name(enum lsb_kind kind);
+
+/*
+ * The folders to search, ':'-separated: `extra` (may be NULL) first, then
+ * `plugins/` beside the running binary, then ../lib/lsbench/plugins. Writes a
+ * NUL-terminated list. Returns 0 or LSB_EINVAL when it does not fit.
+ */
+int lsb_plugin_folders(const char *extra, char *out, size_t bytes, struct lsb_error *err);
+
+/*
+ * Open `name` ("tcp", "fault:tcp") of `kind` from `folders`. On success *out is
+ * owned by the caller (lsb_loaded_free, which never dlcloses). Errors are
+ * LSB_EPLUGIN and name file, wanted and found.
+ */
+int lsb_plugin_load(enum lsb_kind kind, const char *name, const char *folders, struct lsb_loaded **out,
+		    struct lsb_error *err);
+
+/* Open exactly the file `path`, whatever its kind; for `lsbench check` and `plugins`. */
+int lsb_plugin_load_file(const char *path, struct lsb_loaded **out, struct lsb_error *err);
+
+/*
+ * Fill the options of `l` and of what it wraps from `settings`; each goes to
+ * the first plugin of the chain whose table knows its name. `base` is the folder
+ * that relative LSB_OPT_FILE values start from (NULL: the working folder).
+ * Errors are LSB_ESUITE: unknown name with the nearest one, wrong type, range.
+ */
+int lsb_loaded_configure(struct lsb_loaded *l, const struct lsb_setting *settings, size_t n, const char *base,
+			 struct lsb_error *err);
+
+void lsb_loaded_free(struct lsb_loaded *l);
+
+/*
+ * Pure: parse `settings` by `table` into `out` (`bytes` long, zeroed here).
+ * Strings that `out` points to are copied and owned by `*strings`, a
+ * NULL-terminated list the caller frees with lsb_options_free.
+ */
+int lsb_options_parse(const struct lsb_option *table, const struct lsb_setting *settings, size_t n,
+		      const char *base, void *out, size_t bytes, char ***strings, struct lsb_error *err);
+void lsb_options_free(char **strings);
+
+/* The callback that lsb_host.progress of every loaded plugin reaches; one per process. */
+void lsb_host_set_progress(int (*progress)(void *user), void *user);
+/* Where lsb_host.log lines go; default: stderr with "name: " before them. */
+void lsb_host_set_log(void (*log)(void *user, const char *plugin, uint32_t level, const char *message),
+		      void *user);
+
+#endif
