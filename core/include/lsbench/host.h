@@ -21,12 +21,15 @@ extern "C" {
 
 enum lsb_log_level { LSB_LOG_ERROR = 0, LSB_LOG_WARN = 1, LSB_LOG_INFO = 2, LSB_LOG_DEBUG = 3 };
 
+struct lsb_host;
+
 /* What an interposer wraps: lsbench's checked copy of the inner plugin's table. */
 struct lsb_inner {
 	size_t struct_size;
-	const char *name;    /* "tcp" in `transport = fault:tcp` */
-	const void *ops;     /* struct lsb_<kind>_ops of the interposer's own kind */
-	const void *options; /* the inner plugin's options struct, filled and checked */
+	const char *name;	     /* "tcp" in `transport = fault:tcp` */
+	const void *ops;	     /* struct lsb_<kind>_ops of the interposer's own kind */
+	const void *options;	     /* the inner plugin's options struct, filled and checked */
+	const struct lsb_host *host; /* what the inner plugin's open() must get: it may wrap another itself */
 };
 
 struct lsb_host {

@@ -49,8 +49,9 @@ struct lsb_loaded {
 const char *lsb_kind_name(enum lsb_kind kind);
 
 /*
- * The folders to search, ':'-separated: `extra` (may be NULL) first, then
- * `plugins/` beside the running binary, then ../lib/lsbench/plugins. Writes a
+ * The folders to search, ':'-separated: `extra` (of --plugins; NULL: what the
+ * environment's LSBENCH_PLUGINS says, if anything) first, then `plugins/` beside
+ * the running binary, then ../lib/lsbench/plugins. Writes a
  * NUL-terminated list. Returns 0 or LSB_EINVAL when it does not fit.
  */
 int lsb_plugin_folders(const char *extra, char *out, size_t bytes, struct lsb_error *err);
@@ -78,6 +79,13 @@ int lsb_loaded_configure(struct lsb_loaded *l, const struct lsb_setting *setting
 void lsb_loaded_free(struct lsb_loaded *l);
 
 /*
+ * What an operation of `l` returned, made fit to show: `err` gets a message
+ * where the plugin gave none (and an end where it gave none), and a code that
+ * is not an lsb_status becomes LSB_EPLUGIN. Returns LSB_OK for LSB_OK.
+ */
+int lsb_plugin_result(const struct lsb_loaded *l, const char *operation, int rc, struct lsb_error *err);
+
+/*
  * Pure: parse `settings` by `table` into `out` (`bytes` long, zeroed here).
  * Strings that `out` points to are copied and owned by `*strings`, a
  * NULL-terminated list the caller frees with lsb_options_free.
@@ -91,5 +99,7 @@ void lsb_host_set_progress(int (*progress)(void *user), void *user);
 /* Where lsb_host.log lines go; default: stderr with "name: " before them. */
 void lsb_host_set_log(void (*log)(void *user, const char *plugin, uint32_t level, const char *message),
 		      void *user);
+/* Bytes that all plugins of this process hold from lsb_host.alloc, now and at most so far. */
+void lsb_host_memory(uint64_t *now_bytes, uint64_t *peak_bytes);
 
 #endif
