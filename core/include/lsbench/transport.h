@@ -125,7 +125,7 @@ struct lsb_transport_ops {
 	int (*wait_any)(struct lsb_transport *t, const uint32_t *requests, size_t n, uint64_t deadline_ns,
 			struct lsb_completion *done, size_t *n_done, struct lsb_error *err);
 
-	/* All ranks have arrived. No timing promise; no other request is pending. [rank, connected] */
+	/* All ranks have arrived; receives may be pending. No timing promise. [rank, connected] */
 	int (*barrier)(struct lsb_transport *t, uint64_t deadline_ns, struct lsb_error *err);
 
 	/* Give everything back; pending requests are dropped. NULL is fine. [main] */

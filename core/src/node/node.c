@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/node.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "node/session.h"
+
+enum { RECORDS_A_FRAME = 8192 };
+static const uint64_t job_timeout_ns = 30ull * 1000000000ull;
+
+/* Send a JSON object (stolen) as one frame. */
+static int send_json(struct lsb_control *control, enum lsb_frame_type type, json_t *object,
+		     struct lsb_error *err)
+{
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	int rc;
+
+	json_decref(object);
+	if (!text)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a message to the controller");
+	rc = lsb_control_send(control, type, text, strlen(text), err);
+	free(text);
+	return rc;
+}
+
+static int send_hello(struct lsb_control *control, struct lsb_error *err)
+{
+	char host[256] = "", *boot = NULL;
+	size_t length;
+	json_t *hello;
+
+	(void)gethostname(host, sizeof(host) - 1);
+	if (lsb_file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &length, NULL) == LSB_OK)
+		boot[strcspn(boot, "\n")] = '\0';
+	hello = json_pack("{s:i, s:s, s:i, s:s, s:s}", "protocol", (int)LSB_PROTOCOL, "version", LSB_VERSION,
+			  "pid", (int)getpid(), "host", host, "boot_id", boot ? boot : "");
+	free(boot);
+	return send_json(control, LSB_FRAME_HELLO, hello, err);
+}
+
+static int send_address(struct lsb_session *s, struct lsb_error *err)
+{
+	unsigned char address[LSB_ADDRESS_MAX];
+	char text[sodium_base64_ENCODED_LEN(LSB_ADDRESS_MAX, sodium_base64_VARIANT_ORIGINAL)];
+	size_t n = 0;
+
+	if (s->transport) {
+		const int rc = s->transport->ops.transport.address(s->transport_handle, address, &n, err);
+
+		if (rc)
+			return rc;
+		if (n > LSB_ADDRESS_MAX)
+			return lsb_fail(err, LSB_EPLUGIN, 0,
+					"transport '%s' has an address of %zu bytes, more than %u",
+					s->job.transport.name, n, LSB_ADDRESS_MAX);
+	}
+	sodium_bin2base64(text, sizeof(text), address, n, sodium_base64_VARIANT_ORIGINAL);
+	return send_json(s->control, LSB_FRAME_ADDRESS, json_pack("{s:s}", "address", text), err);
+}
+
+static int send_records(struct lsb_session *s, struct lsb_error *err)
+{
+	for (size_t i = 0; i < s->recorder.n; i += RECORDS_A_FRAME) {
+		const size_t left = s->recorder.n - i, n = left < RECORDS_A_FRAME ? left : RECORDS_A_FRAME;
+		const int rc = lsb_control_send(s->control, LSB_FRAME_RECORDS, s->recorder.records + i,
+						n * sizeof(*s->recorder.records), err);
+
+		if (rc)
+			return rc;
+	}
+	return LSB_OK;
+}
+
+/* The next frame of `type`; its payload is freed with free(). */
+static int expect(struct lsb_session *s, enum lsb_frame_type type, char **payload, size_t *length,
+		  struct lsb_error *err)
+{
+	const uint64_t timeout_ns = s->job.timeout_ns ? s->job.timeout_ns : job_timeout_ns;
+
+	return lsb_control_expect(s->control, type, timeout_ns, payload, length, err);
+}
+
+static int serve_launch(struct lsb_session *s, uint64_t started_ns, struct lsb_error *err)
+{
+	char *payload = NULL;
+	size_t length;
+	int rc = expect(s, LSB_FRAME_JOB, &payload, &length, err);
+
+	if (rc)
+		return rc;
+	rc = lsb_job_parse(payload, length, &s->job, err);
+	free(payload);
+	lsb_control_phase(s->control, "plugins");
+	if (rc == LSB_OK)
+		rc = lsb_session_plugins(s, err);
+	if (rc == LSB_OK)
+		rc = send_address(s, err);
+	s->phases.spawn_s = (double)(lsb_now_ns() - started_ns) * 1e-9;
+	lsb_control_phase(s->control, "load");
+	if (rc == LSB_OK)
+		rc = lsb_session_load(s, err);
+	lsb_control_phase(s->control, "connect");
+	payload = NULL;
+	if (rc == LSB_OK)
+		rc = expect(s, LSB_FRAME_ADDRESSES, &payload, &length, err);
+	if (rc == LSB_OK)
+		rc = lsb_session_connect(s, payload, length, err);
+	free(payload);
+	lsb_control_phase(s->control, "ready");
+	if (rc == LSB_OK)
+		rc = send_json(s->control, LSB_FRAME_READY, json_object(), err);
+	payload = NULL;
+	if (rc == LSB_OK)
+		rc = expect(s, LSB_FRAME_START, &payload, &length, err);
+	free(payload);
+	if (rc == LSB_OK)
+		rc = lsb_session_run(s, err);
+	if (rc == LSB_OK)
+		rc = send_records(s, err);
+	return rc ? rc : send_json(s->control, LSB_FRAME_RESULT, lsb_session_result(s), err);
+}
+
+int lsb_node_serve(int fd, uint64_t started_ns, struct lsb_error *err)
+{
+	struct lsb_stage_status status = { 0 };
+	struct lsb_session session = { .status = &status };
+	int rc;
+
+	/* Ctrl-C reaches the whole process group; the controller decides what it means. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	if (sodium_init() < 0)
+		return lsb_fail(err, LSB_EUNAVAIL, 0, "libsodium does not work here");
+	rc = lsb_control_open(fd, &status, &session.control, err);
+	if (rc)
+		return rc;
+	rc = send_hello(session.control, err);
+	if (rc == LSB_OK)
+		rc = serve_launch(&session, started_ns, err);
+	if (rc && rc != LSB_ECANCELED)
+		(void)send_json(session.control, LSB_FRAME_FAILURE,
+				json_pack("{s:s, s:i, s:s}", "phase", lsb_control_phase_now(session.control),
+					  "code", rc, "message", err->msg),
+				NULL);
+	{
+		struct lsb_control *control = session.control;
+
+		lsb_session_close(&session);
+		lsb_control_close(control);
+	}
+	close(fd);
+	return rc;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a rank writes its records: a buffer of fixed size, touched before the
+ * timed part, that stops (and counts what it lost) when it is full.
+ */
+#ifndef LSB_RECORDER_H
+#define LSB_RECORDER_H
+
+#include <stddef.h>
+
+#include "lsbench/types.h"
+#include "measure/record.h"
+
+struct lsb_recorder {
+	struct lsb_record *records; /* [room], owned */
+	size_t n, room;
+	uint64_t lost;
+};
+
+int lsb_recorder_open(struct lsb_recorder *r, size_t room, struct lsb_error *err);
+void lsb_recorder_close(struct lsb_recorder *r);
+
+/* Forget all records: the timed part begins. */
+void lsb_recorder_reset(struct lsb_recorder *r);
+
+/* A fresh record to fill, zeroed; never NULL: a full recorder hands out a scratch one. [hot] */
+struct lsb_record *lsb_recorder_next(struct lsb_recorder *r, enum lsb_record_kind kind, uint64_t t0_ns,
+				     uint64_t t1_ns);
+
+#endif

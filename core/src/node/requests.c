@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/requests.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+/* Ids of turns or text, malloc'ed: asks for the length first, then for the ids. */
+static int encode(const struct lsb_loaded *backend, struct lsb_backend *handle, const struct lsb_turn *turns,
+		  size_t n_turns, uint32_t flags, int32_t **ids, size_t *n, struct lsb_error *err)
+{
+	const struct lsb_backend_ops *ops = &backend->ops.backend;
+	size_t capacity;
+	int rc = ops->encode(handle, turns, n_turns, flags, NULL, 0, n, err);
+
+	if (rc)
+		return rc;
+	capacity = *n;
+	*ids = malloc((capacity ? capacity : 1) * sizeof(**ids));
+	if (!*ids)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu prompt tokens", capacity);
+	rc = ops->encode(handle, turns, n_turns, flags, *ids, capacity, n, err);
+	if (rc == LSB_OK && *n > capacity)
+		rc = lsb_fail(err, LSB_EPLUGIN, 0, "backend '%s' encoded one text to %zu and then %zu tokens",
+			      backend->plugin.name, capacity, *n);
+	return rc;
+}
+
+/* Load without meaning: ids that differ by request and position, within the vocabulary. */
+static int arbitrary_prompt(const struct lsb_loaded *backend, struct lsb_backend *handle, uint64_t item,
+			    size_t n, int32_t **ids, struct lsb_error *err)
+{
+	struct lsb_backend_info info = { .struct_size = sizeof(info) };
+	const int rc = backend->ops.backend.info(handle, &info, err);
+
+	if (rc)
+		return rc;
+	*ids = malloc(n * sizeof(**ids));
+	if (!*ids)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu prompt tokens", n);
+	for (size_t i = 0; i < n; i++)
+		(*ids)[i] = (int32_t)(((item + 1) * 2654435761u + i * 40503u) % info.vocabulary);
+	return LSB_OK;
+}
+
+static int request_encode(struct lsb_answered *answer, struct lsb_sequence *sequence,
+			  const struct lsb_request *request, const struct lsb_loaded *backend,
+			  struct lsb_backend *handle, struct lsb_error *err)
+{
+	const struct lsb_turn text = { .role = "user", .text = request->text };
+	size_t n = request->prompt_tokens;
+	int rc;
+
+	if (request->n_turns)
+		rc = encode(backend, handle, request->turns, request->n_turns, LSB_ENCODE_CHAT,
+			    &answer->prompt, &n, err);
+	else if (request->text)
+		rc = encode(backend, handle, &text, 1, LSB_ENCODE_SPECIAL | LSB_ENCODE_BOS, &answer->prompt,
+			    &n, err);
+	else if (n)
+		rc = arbitrary_prompt(backend, handle, answer->item, n, &answer->prompt, err);
+	else
+		return lsb_fail(err, LSB_EINVAL, 0, "request '%s' is empty", request->id);
+	sequence->prompt = answer->prompt;
+	sequence->n_prompt = (uint32_t)n;
+	return rc;
+}
+
+/* Mark a request as failed before it starts. */
+static int request_refuse(struct lsb_answered *answer, struct lsb_sequence *sequence, char *reason,
+			  struct lsb_error *err)
+{
+	sequence->finish = LSB_FINISH_FAILED;
+	answer->reason = reason;
+	return reason ? LSB_OK : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a reason");
+}
+
+static int request_open(struct lsb_requests *r, uint32_t i, uint32_t index, const struct lsb_job *job,
+			uint32_t context, const struct lsb_loaded *workload,
+			struct lsb_workload *workload_handle, const struct lsb_loaded *backend,
+			struct lsb_backend *backend_handle, struct lsb_error *err)
+{
+	struct lsb_answered *answer = &r->answers[i];
+	struct lsb_sequence *sequence = &r->sequences[i];
+	struct lsb_request request = { .struct_size = sizeof(request) };
+	int rc;
+
+	answer->index = index;
+	answer->item = (index % job->distinct) % workload->ops.workload.count(workload_handle);
+	rc = workload->ops.workload.get(workload_handle, answer->item, &request, err);
+	if (rc)
+		return rc;
+	answer->id = strdup(request.id);
+	answer->max_new = request.max_new && request.max_new < job->max_new ? request.max_new : job->max_new;
+	sequence->max_new = answer->max_new;
+	sequence->ids = calloc(answer->max_new, sizeof(*sequence->ids));
+	answer->token_ns = calloc(answer->max_new, sizeof(*answer->token_ns));
+	if (!answer->id || !sequence->ids || !answer->token_ns)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for request %u", index);
+	sequence->sampling = (struct lsb_sampling){
+		.temperature = (float)job->temperature,
+		.top_p = (float)job->top_p,
+		.top_k = job->top_k,
+		.seed = job->seed,
+		.request = answer->item,
+	};
+	rc = request_encode(answer, sequence, &request, backend, backend_handle, err);
+	if (rc)
+		return rc;
+	if (sequence->n_prompt == 0)
+		return request_refuse(answer, sequence, strdup("the prompt has no tokens"), err);
+	if ((uint64_t)sequence->n_prompt + sequence->max_new > context)
+		return request_refuse(answer, sequence,
+				      lsb_format("prompt of %u and %u new tokens exceed the context of %u",
+						 sequence->n_prompt, sequence->max_new, context),
+				      err);
+	return LSB_OK;
+}
+
+/* Stamp the ids that came; a sequence is its answer's neighbour by index. */
+static void stamp_tokens(void *user, struct lsb_sequence *const *touched, uint32_t n, uint64_t now_ns)
+{
+	struct lsb_requests *r = user;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct lsb_answered *answer = &r->answers[touched[i] - r->sequences];
+
+		answer->token_ns[touched[i]->n_ids - 1] = now_ns;
+		if (touched[i]->n_ids == 1)
+			answer->first_ns = now_ns;
+		answer->last_ns = now_ns;
+	}
+}
+
+int lsb_requests_open(struct lsb_requests *r, const struct lsb_job *job, uint32_t context,
+		      const struct lsb_loaded *workload, struct lsb_workload *workload_handle,
+		      const struct lsb_loaded *backend, struct lsb_backend *backend_handle,
+		      struct lsb_error *err)
+{
+	const uint32_t replica = (uint32_t)job->rank / job->stages;
+
+	*r = (struct lsb_requests){ .sink = { .tokens = stamp_tokens, .user = r } };
+	if (workload->ops.workload.count(workload_handle) == 0)
+		return lsb_fail(err, LSB_EINVAL, 0, "workload '%s' has no requests", workload->plugin.name);
+	r->sequences = calloc(job->prompts, sizeof(*r->sequences));
+	r->answers = calloc(job->prompts, sizeof(*r->answers));
+	if (!r->sequences || !r->answers)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %u requests", job->prompts);
+	for (uint32_t index = replica; index < job->prompts; index += job->replicas) {
+		const int rc = request_open(r, r->n++, index, job, context, workload, workload_handle,
+					    backend, backend_handle, err);
+
+		if (rc)
+			return rc;
+	}
+	return LSB_OK;
+}
+
+void lsb_requests_close(struct lsb_requests *r)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		free(r->answers[i].id);
+		free(r->answers[i].reason);
+		free(r->answers[i].prompt);
+		free(r->answers[i].token_ns);
+		free(r->answers[i].text);
+		free(r->sequences[i].ids);
+	}
+	free(r->answers);
+	free(r->sequences);
+	*r = (struct lsb_requests){ 0 };
+}
+
+void lsb_requests_warmup(struct lsb_requests *r, uint32_t n, uint32_t max_new)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		if (r->sequences[i].max_new > max_new)
+			r->sequences[i].max_new = max_new;
+		if (i >= n && r->sequences[i].finish == LSB_FINISH_NONE)
+			r->sequences[i].finish = LSB_FINISH_LENGTH; /* passed over */
+	}
+}
+
+void lsb_requests_rewind(struct lsb_requests *r)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		r->sequences[i].max_new = r->answers[i].max_new;
+		r->sequences[i].n_ids = 0;
+		if (r->sequences[i].finish != LSB_FINISH_FAILED)
+			r->sequences[i].finish = LSB_FINISH_NONE;
+	}
+}
+
+static int answer_judge(struct lsb_answered *answer, const struct lsb_sequence *sequence,
+			const struct lsb_loaded *workload, struct lsb_workload *workload_handle,
+			const struct lsb_loaded *backend, struct lsb_backend *backend_handle,
+			struct lsb_error *err)
+{
+	struct lsb_answer asked = { .struct_size = sizeof(asked), .index = answer->item };
+	size_t bytes = 0, written = 0;
+	int rc = backend->ops.backend.decode(backend_handle, sequence->ids, sequence->n_ids, NULL, 0, &bytes,
+					     err);
+
+	if (rc)
+		return rc;
+	answer->text = malloc(bytes + 1);
+	if (!answer->text)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for an answer of %zu bytes", bytes);
+	rc = backend->ops.backend.decode(backend_handle, sequence->ids, sequence->n_ids, answer->text, bytes,
+					 &written, err);
+	answer->text[written < bytes ? written : bytes] = '\0';
+	asked.text = answer->text;
+	if (rc == LSB_OK && LSB_HAS(&workload->ops.workload, score))
+		rc = workload->ops.workload.score(workload_handle, &asked, answer->scores, &answer->n_scores,
+						  err);
+	if (rc == LSB_OK && answer->n_scores > LSB_SCORES_MAX)
+		rc = lsb_fail(err, LSB_EPLUGIN, 0, "workload '%s' gave %zu scores, more than %u",
+			      workload->plugin.name, answer->n_scores, LSB_SCORES_MAX);
+	return rc;
+}
+
+int lsb_requests_judge(struct lsb_requests *r, const struct lsb_loaded *workload,
+		       struct lsb_workload *workload_handle, const struct lsb_loaded *backend,
+		       struct lsb_backend *backend_handle, struct lsb_error *err)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		int rc;
+
+		if (r->sequences[i].finish == LSB_FINISH_FAILED)
+			continue;
+		rc = answer_judge(&r->answers[i], &r->sequences[i], workload, workload_handle, backend,
+				  backend_handle, err);
+		if (rc)
+			return rc;
+	}
+	return LSB_OK;
+}

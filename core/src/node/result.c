@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a rank reports at its end: the RANK object of docs/journal.md. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "node/session.h"
+
+static const char *finish_word(enum lsb_finish finish)
+{
+	switch (finish) {
+	case LSB_FINISH_STOP:
+		return "stop";
+	case LSB_FINISH_LENGTH:
+		return "length";
+	default:
+		return "failed";
+	}
+}
+
+/* A model's bytes need not be UTF-8, JSON's must: replace what is not. */
+static json_t *text_value(const char *text)
+{
+	json_t *value = json_string(text ? text : "");
+	struct lsb_text clean = { 0 };
+
+	if (value)
+		return value;
+	for (const char *at = text; *at; at++)
+		lsb_text_bytes(&clean, (unsigned char)*at < 0x80 ? at : "?", 1);
+	value = json_string(clean.data ? clean.data : "");
+	lsb_text_free(&clean);
+	return value;
+}
+
+static json_t *request_json(const struct lsb_answered *answer, const struct lsb_sequence *sequence,
+			    uint64_t arrival_ns)
+{
+	json_t *ids = json_array(), *times = json_array(), *scores = json_object();
+
+	for (uint32_t i = 0; i < sequence->n_ids; i++) {
+		json_array_append_new(ids, json_integer(sequence->ids[i]));
+		json_array_append_new(times,
+				      json_integer((json_int_t)(answer->token_ns[i] - answer->first_ns)));
+	}
+	for (size_t i = 0; i < answer->n_scores; i++)
+		json_object_set_new(scores, answer->scores[i].name, json_real(answer->scores[i].value));
+	return json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:s, s:s?, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "i",
+			 (int)answer->index, "id", answer->id, "lane", (int)sequence->lane, "slot",
+			 (int)sequence->slot, "prompt_tokens", (int)sequence->n_prompt, "generated_tokens",
+			 (int)sequence->n_ids, "finish", finish_word(sequence->finish), "reason",
+			 answer->reason, "arrival_ns", (json_int_t)arrival_ns, "first_ns",
+			 (json_int_t)answer->first_ns, "last_ns", (json_int_t)answer->last_ns, "token_ns",
+			 times, "ids", ids, "text", text_value(answer->text), "scores", scores);
+}
+
+static void set_string(json_t *object, const char *key, const char *value)
+{
+	json_object_set_new(object, key, json_string(value));
+}
+
+static void set_integer(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void set_seconds(json_t *object, const char *key, double value)
+{
+	json_object_set_new(object, key, json_real(value));
+}
+
+/* Who and where this rank was. */
+static void add_identity(const struct lsb_session *s, json_t *rank)
+{
+	json_t *cpus = json_array();
+	char host[256] = "", *boot = NULL;
+	size_t length;
+
+	(void)gethostname(host, sizeof(host) - 1);
+	set_integer(rank, "rank", (uint64_t)s->job.rank);
+	set_integer(rank, "stage", s->stage);
+	set_integer(rank, "replica", (uint64_t)s->job.rank / s->job.stages);
+	set_string(rank, "host", host);
+	set_integer(rank, "pid", (uint64_t)getpid());
+	if (lsb_file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &length, NULL) == LSB_OK) {
+		boot[strcspn(boot, "\n")] = '\0';
+		set_string(rank, "boot_id", boot);
+	}
+	free(boot);
+	for (uint32_t i = 0; i < s->job.n_cpus; i++)
+		json_array_append_new(cpus, json_integer(s->job.cpus[i]));
+	json_object_set_new(rank, "cpus", cpus);
+	json_object_set_new(rank, "backend",
+			    json_pack("{s:s, s:s, s:s, s:s}", "name", s->job.backend.name, "version",
+				      s->backend->plugin.version, "model", s->info.model_name, "device",
+				      s->info.device_name));
+	if (s->transport)
+		json_object_set_new(rank, "transport",
+				    json_pack("{s:s, s:s, s:s}", "name", s->job.transport.name, "version",
+					      s->transport->plugin.version, "path", lsb_stage_path(s->loop)));
+	json_object_set_new(
+		rank, "layers",
+		json_pack("{s:i, s:i}", "first", (int)s->first_layer, "count", (int)s->job.layers[s->stage]));
+}
+
+static void add_figures(const struct lsb_session *s, json_t *rank)
+{
+	const struct lsb_phases *phases = &s->phases;
+
+	set_integer(rank, "context", s->context);
+	set_integer(rank, "slots", (uint64_t)s->job.batch * s->job.in_flight);
+	set_seconds(rank, "spawn_s", phases->spawn_s);
+	set_seconds(rank, "load_s", phases->load_s);
+	set_seconds(rank, "preprocess_s", phases->preprocess_s);
+	set_seconds(rank, "connect_s", phases->connect_s);
+	set_seconds(rank, "warmup_s", phases->warmup_s);
+	set_seconds(rank, "run_s", phases->run_s);
+	set_integer(rank, "load_bytes", s->info.load_bytes);
+	set_integer(rank, "weight_bytes", s->info.weight_bytes);
+	set_integer(rank, "kv_bytes", s->info.kv_bytes);
+	set_integer(rank, "layer_bytes", s->info.layer_bytes);
+	set_integer(rank, "head_bytes", s->info.head_bytes);
+	set_integer(rank, "layer_macs", s->info.layer_macs);
+	set_integer(rank, "head_macs", s->info.head_macs);
+	set_integer(rank, "kv_bytes_per_position", s->info.kv_bytes_per_position);
+	set_integer(rank, "invariant_over", s->info.invariant_over);
+	set_integer(rank, "peak_memory_bytes", s->peak_memory_bytes);
+	set_integer(rank, "run_t0_ns", s->run_t0_ns);
+	set_integer(rank, "run_t1_ns", s->run_t1_ns);
+	set_integer(rank, "steps", atomic_load(&s->status->steps));
+	set_integer(rank, "records", s->recorder.n);
+	set_integer(rank, "records_lost", s->recorder.lost);
+	set_integer(rank, "bytes_sent", s->wire.bytes_sent);
+	set_integer(rank, "bytes_received", s->wire.bytes_received);
+	set_integer(rank, "messages_sent", s->wire.messages_sent);
+	set_integer(rank, "messages_received", s->wire.messages_received);
+	if (s->read_bandwidth_alone > 0)
+		set_seconds(rank, "read_bandwidth_alone", s->read_bandwidth_alone);
+	if (s->read_bandwidth_all > 0)
+		set_seconds(rank, "read_bandwidth_all", s->read_bandwidth_all);
+}
+
+json_t *lsb_session_result(const struct lsb_session *s)
+{
+	json_t *rank = json_object(), *requests;
+
+	if (!rank)
+		return NULL;
+	add_identity(s, rank);
+	add_figures(s, rank);
+	if (s->stage != 0)
+		return rank;
+	requests = json_array();
+	for (uint32_t i = 0; i < s->requests.n; i++)
+		json_array_append_new(requests, request_json(&s->requests.answers[i],
+							     &s->requests.sequences[i], s->run_t0_ns));
+	json_object_set_new(rank, "requests", requests);
+	return rank;
+}

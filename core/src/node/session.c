@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/session.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+enum {
+	TICKETS = 2,	   /* steps in an asynchronous backend at once: one running, one behind it */
+	WARMUP_TOKENS = 4, /* new tokens of each warm-up request */
+	PEAK_BUDGET_NS = 40 * 1000 * 1000,
+};
+
+static double seconds_since(uint64_t t0_ns)
+{
+	return (double)(lsb_now_ns() - t0_ns) * 1e-9;
+}
+
+static int is_first_stage(const struct lsb_session *s)
+{
+	return s->stage == 0;
+}
+
+/* Load and configure one plugin of the job; a NULL name is left out. */
+static int load_plugin(const struct lsb_session *s, enum lsb_kind kind, const struct lsb_job_plugin *plugin,
+		       struct lsb_loaded **out, struct lsb_error *err)
+{
+	struct lsb_setting *settings;
+	int rc;
+
+	if (!plugin->name)
+		return LSB_OK;
+	rc = lsb_plugin_load(kind, plugin->name, s->job.folders, out, err);
+	if (rc)
+		return rc;
+	settings = calloc(plugin->n_options + 1, sizeof(*settings));
+	if (!settings)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for options");
+	for (size_t i = 0; i < plugin->n_options; i++)
+		settings[i] = (struct lsb_setting){ plugin->options[i].name, plugin->options[i].value,
+						    plugin->options[i].where };
+	rc = lsb_loaded_configure(*out, settings, plugin->n_options, s->job.base, err);
+	free(settings);
+	if (rc == LSB_OK && (*out)->plugin.probe)
+		rc = (*out)->plugin.probe(&(*out)->host, err);
+	return rc;
+}
+
+static uint32_t window_of(const struct lsb_job *job)
+{
+	return job->in_flight + job->stages;
+}
+
+static struct lsb_scheduler_limits scheduler_limits(const struct lsb_session *s)
+{
+	return (struct lsb_scheduler_limits){
+		.batch = s->job.batch,
+		.in_flight = s->job.in_flight,
+		.chunk = s->job.chunk,
+		.window = window_of(&s->job),
+		.stop_at_length = s->job.stop_at_length,
+		.n_stop_ids = s->info.n_stop_ids,
+		.stop_ids = s->info.stop_ids,
+	};
+}
+
+/* The transport's endpoint; a launch of one rank needs none. */
+static int open_transport(struct lsb_session *s, struct lsb_error *err)
+{
+	if (!s->transport)
+		return LSB_OK;
+	s->world = (struct lsb_world){
+		.struct_size = sizeof(s->world),
+		.rank = s->job.rank,
+		.size = s->job.size,
+		.host = s->job.host,
+		.host_count = s->job.host_count,
+		.max_requests = (s->job.stages + 4) * (window_of(&s->job) + 1),
+		.max_tag = LSB_TAG_IDS,
+		.max_message_bytes = (uint64_t)1 << 30,
+		.bind_address = s->job.bind_address,
+	};
+	memcpy(s->world.nonce, s->job.nonce, sizeof(s->world.nonce));
+	return s->transport->ops.transport.open(&s->transport->host, s->transport->options, &s->world,
+						&s->transport_handle, err);
+}
+
+int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
+{
+	int rc;
+
+	s->stage = (uint32_t)s->job.rank % s->job.stages;
+	for (uint32_t i = 0; i < s->stage; i++)
+		s->first_layer += s->job.layers[i];
+	rc = load_plugin(s, LSB_BACKEND, &s->job.backend, &s->backend, err);
+	if (rc == LSB_OK && s->job.size > 1)
+		rc = load_plugin(s, LSB_TRANSPORT, &s->job.transport, &s->transport, err);
+	if (rc == LSB_OK && is_first_stage(s))
+		rc = load_plugin(s, LSB_WORKLOAD, &s->job.workload, &s->workload, err);
+	return rc ? rc : open_transport(s, err);
+}
+
+/* This rank's layers, KV cache and step buffers. */
+static int open_backend(struct lsb_session *s, struct lsb_error *err)
+{
+	const struct lsb_job *job = &s->job;
+	const uint32_t batch_or_chunk = job->chunk > job->batch ? job->chunk : job->batch;
+	const struct lsb_place place = {
+		.struct_size = sizeof(place),
+		.model = job->model,
+		.rank = job->rank,
+		.stage = (int32_t)s->stage,
+		.stages = (int32_t)job->stages,
+		.flags = is_first_stage(s) ? 0 : LSB_PLACE_NO_VOCABULARY,
+		.first_layer = s->first_layer,
+		.n_layers = job->layers[s->stage],
+		.slots = job->batch * job->in_flight,
+		.context = job->context,
+		.max_tokens = batch_or_chunk,
+		.max_outputs = job->batch,
+		.max_tickets = TICKETS,
+		.device = -1,
+		.threads = job->threads,
+		.n_cpus = job->n_cpus,
+		.cpus = job->cpus,
+	};
+	int rc = s->backend->ops.backend.open(&s->backend->host, s->backend->options, &place,
+					      &s->backend_handle, err);
+
+	if (rc)
+		return rc;
+	s->context = job->context;
+	s->info.struct_size = sizeof(s->info);
+	return s->backend->ops.backend.info(s->backend_handle, &s->info, err);
+}
+
+static int open_loop(struct lsb_session *s, struct lsb_error *err)
+{
+	const struct lsb_job *job = &s->job;
+	const struct lsb_scheduler_limits limits = scheduler_limits(s);
+	const struct lsb_stage_setup setup = {
+		.backend = &s->backend->ops.backend,
+		.backend_handle = s->backend_handle,
+		.info = &s->info,
+		.transport = s->transport ? &s->transport->ops.transport : NULL,
+		.transport_handle = s->transport_handle,
+		.recorder = &s->recorder,
+		.status = s->status,
+		.stage = s->stage,
+		.stages = job->stages,
+		.first_rank = job->rank - (int32_t)s->stage,
+		.window = window_of(job),
+		.tickets = s->info.flags & LSB_BACKEND_INLINE ? 1 : TICKETS,
+		.limits = { .max_tokens = lsb_scheduler_max_tokens(&limits),
+			    .max_outputs = job->batch,
+			    .slots = job->batch * job->in_flight,
+			    .context = job->context },
+		.timeout_ns = job->timeout_ns,
+	};
+
+	return lsb_stage_open(&setup, &s->loop, err);
+}
+
+int lsb_session_load(struct lsb_session *s, struct lsb_error *err)
+{
+	uint64_t t0 = lsb_now_ns();
+	int rc = open_backend(s, err);
+
+	if (rc == LSB_OK)
+		rc = lsb_recorder_open(&s->recorder, s->job.max_records, err);
+	if (rc)
+		return rc;
+	s->phases.load_s = seconds_since(t0);
+	if (!is_first_stage(s))
+		return open_loop(s, err);
+	lsb_control_phase(s->control, "preprocess");
+	t0 = lsb_now_ns();
+	rc = s->workload->ops.workload.open(&s->workload->host, s->workload->options, &s->workload_handle,
+					    err);
+	if (rc == LSB_OK)
+		rc = lsb_requests_open(&s->requests, &s->job, s->context, s->workload, s->workload_handle,
+				       s->backend, s->backend_handle, err);
+	s->phases.preprocess_s = seconds_since(t0);
+	return rc ? rc : open_loop(s, err);
+}
+
+/* Base64 texts of a JSON array into spans over `bytes` (LSB_ADDRESS_MAX each). */
+static int parse_addresses(const struct lsb_session *s, const char *text, size_t length, unsigned char *bytes,
+			   struct lsb_span *spans, struct lsb_error *err)
+{
+	json_error_t where;
+	json_t *root = json_loadb(text, length, 0, &where);
+	json_t *list = json_object_get(root, "addresses");
+	int rc = LSB_OK;
+
+	if (json_array_size(list) != (size_t)s->job.size)
+		rc = lsb_fail(err, LSB_EPEER, 0, "the controller sent %zu addresses for %d ranks",
+			      json_array_size(list), s->job.size);
+	for (int32_t i = 0; i < s->job.size && rc == LSB_OK; i++) {
+		const char *encoded = json_string_value(json_array_get(list, (size_t)i));
+		unsigned char *to = bytes + (size_t)i * LSB_ADDRESS_MAX;
+		size_t n = 0;
+
+		if (!encoded || sodium_base642bin(to, LSB_ADDRESS_MAX, encoded, strlen(encoded), NULL, &n,
+						  NULL, sodium_base64_VARIANT_ORIGINAL))
+			rc = lsb_fail(err, LSB_EPEER, 0, "the address of rank %d is not readable", i);
+		spans[i] = (struct lsb_span){ .ptr = to, .bytes = n };
+	}
+	json_decref(root);
+	return rc;
+}
+
+int lsb_session_connect(struct lsb_session *s, const char *addresses, size_t length, struct lsb_error *err)
+{
+	const uint64_t t0 = lsb_now_ns();
+	unsigned char *bytes;
+	struct lsb_span *spans;
+	int rc = LSB_OK;
+
+	if (s->transport) {
+		bytes = calloc((size_t)s->job.size, LSB_ADDRESS_MAX);
+		spans = calloc((size_t)s->job.size, sizeof(*spans));
+		if (!bytes || !spans)
+			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for %d addresses", s->job.size);
+		if (rc == LSB_OK)
+			rc = parse_addresses(s, addresses, length, bytes, spans, err);
+		if (rc == LSB_OK)
+			rc = s->transport->ops.transport.connect(s->transport_handle, spans,
+								 t0 + s->job.timeout_ns, err);
+		free(bytes);
+		free(spans);
+	}
+	if (rc == LSB_OK)
+		rc = lsb_stage_post(s->loop, err);
+	s->phases.connect_s = seconds_since(t0);
+	return rc;
+}
+
+/* All ranks have arrived here; nothing to wait for alone. */
+static int barrier(struct lsb_session *s, struct lsb_error *err)
+{
+	if (!s->transport)
+		return LSB_OK;
+	return s->transport->ops.transport.barrier(s->transport_handle, lsb_now_ns() + s->job.timeout_ns,
+						   err);
+}
+
+/* One pass over this replica's requests, or through what the first stage sends. */
+static int run_pass(struct lsb_session *s, struct lsb_error *err)
+{
+	const struct lsb_scheduler_limits limits = scheduler_limits(s);
+	struct lsb_scheduler *scheduler = NULL;
+	int rc = LSB_OK;
+
+	if (is_first_stage(s))
+		rc = lsb_scheduler_open(&limits, s->requests.sequences, s->requests.n, &scheduler, err);
+	if (rc == LSB_OK)
+		rc = barrier(s, err);
+	if (rc == LSB_OK) {
+		lsb_recorder_reset(&s->recorder);
+		s->run_t0_ns = lsb_now_ns();
+		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, err);
+		s->run_t1_ns = lsb_now_ns();
+	}
+	lsb_scheduler_close(scheduler);
+	return rc;
+}
+
+static int measure_read(struct lsb_session *s, double *value, struct lsb_error *err)
+{
+	return s->backend->ops.backend.measure(s->backend_handle, LSB_PEAK_READ, PEAK_BUDGET_NS, value, err);
+}
+
+/* Read bandwidth with one rank reading, each in turn, and with all at once: what sharing a machine costs. */
+static int measure_peaks(struct lsb_session *s, struct lsb_error *err)
+{
+	const int can = LSB_HAS(&s->backend->ops.backend, measure);
+	int rc = LSB_OK;
+
+	for (int32_t turn = 0; turn < s->job.size && rc == LSB_OK; turn++) {
+		rc = barrier(s, err);
+		if (rc == LSB_OK && can && turn == s->job.rank)
+			rc = measure_read(s, &s->read_bandwidth_alone, err);
+	}
+	if (rc == LSB_OK)
+		rc = barrier(s, err);
+	if (rc == LSB_OK && can)
+		rc = measure_read(s, &s->read_bandwidth_all, err);
+	return rc;
+}
+
+/* Peak resident memory of this process so far; 0 if the system does not tell. */
+static uint64_t peak_resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	unsigned long long kib = 0;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "VmHWM: %llu kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib * 1024;
+}
+
+int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
+{
+	const uint64_t t0 = lsb_now_ns();
+	int rc = LSB_OK;
+
+	lsb_host_set_progress(lsb_stage_progress, s->loop);
+	if (s->job.warmup) {
+		lsb_control_phase(s->control, "warmup");
+		lsb_requests_warmup(&s->requests, s->job.warmup, WARMUP_TOKENS);
+		rc = run_pass(s, err);
+		lsb_requests_rewind(&s->requests);
+		s->phases.warmup_s = seconds_since(t0);
+	}
+	if (rc == LSB_OK) {
+		lsb_control_phase(s->control, "run");
+		rc = run_pass(s, err);
+		s->phases.run_s = (double)(s->run_t1_ns - s->run_t0_ns) * 1e-9;
+	}
+	lsb_host_set_progress(NULL, NULL);
+	s->peak_memory_bytes = peak_resident_bytes();
+	lsb_control_phase(s->control, "report");
+	if (rc == LSB_OK && s->transport && LSB_HAS(&s->transport->ops.transport, counters)) {
+		s->wire.struct_size = sizeof(s->wire);
+		rc = s->transport->ops.transport.counters(s->transport_handle, &s->wire, err);
+	}
+	if (rc == LSB_OK && s->job.measure_peaks)
+		rc = measure_peaks(s, err);
+	if (rc == LSB_OK && is_first_stage(s))
+		rc = lsb_requests_judge(&s->requests, s->workload, s->workload_handle, s->backend,
+					s->backend_handle, err);
+	/* Nobody hangs up while another still measures or reads. */
+	return rc ? rc : barrier(s, err);
+}
+
+void lsb_session_close(struct lsb_session *s)
+{
+	lsb_stage_close(s->loop);
+	if (s->transport_handle)
+		s->transport->ops.transport.close(s->transport_handle);
+	lsb_requests_close(&s->requests);
+	if (s->workload_handle)
+		s->workload->ops.workload.close(s->workload_handle);
+	if (s->backend_handle)
+		s->backend->ops.backend.close(s->backend_handle);
+	lsb_loaded_free(s->transport);
+	lsb_loaded_free(s->workload);
+	lsb_loaded_free(s->backend);
+	lsb_recorder_close(&s->recorder);
+	lsb_job_free(&s->job);
+	*s = (struct lsb_session){ 0 };
+}

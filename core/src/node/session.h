@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One rank of one launch, from job to result: plugins opened, stage loaded,
+ * peers connected, passes run. The phases of method.md section 1, each timed.
+ */
+#ifndef LSB_SESSION_H
+#define LSB_SESSION_H
+
+#include <jansson.h>
+
+#include "node/control.h"
+#include "node/requests.h"
+#include "node/stage.h"
+
+/* Times in seconds, on the rank's clock. */
+struct lsb_phases {
+	double spawn_s, load_s, preprocess_s, connect_s, warmup_s, run_s;
+};
+
+struct lsb_session {
+	struct lsb_job job;
+	struct lsb_control *control;
+	struct lsb_stage_status *status;
+	struct lsb_loaded *backend, *transport, *workload;
+	struct lsb_backend *backend_handle;
+	struct lsb_transport *transport_handle;
+	struct lsb_workload *workload_handle;
+	struct lsb_world world;
+	struct lsb_backend_info info;
+	uint32_t stage, first_layer, context;
+	struct lsb_recorder recorder;
+	struct lsb_stage *loop;
+	struct lsb_requests requests;
+	struct lsb_phases phases;
+	uint64_t run_t0_ns, run_t1_ns;
+	double read_bandwidth_alone, read_bandwidth_all; /* B/s; 0: not measured */
+	uint64_t peak_memory_bytes;			 /* VmHWM when the run ended */
+	struct lsb_wire_counters wire;
+};
+
+/* Each phase leaves what it opened in the session; lsb_session_close gives everything back. [main] */
+int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err);
+int lsb_session_load(struct lsb_session *s, struct lsb_error *err);
+int lsb_session_connect(struct lsb_session *s, const char *addresses, size_t length, struct lsb_error *err);
+int lsb_session_run(struct lsb_session *s, struct lsb_error *err);
+void lsb_session_close(struct lsb_session *s);
+
+/* The RESULT frame's object (docs/journal.md, RANK); a new reference, NULL without memory. */
+json_t *lsb_session_result(const struct lsb_session *s);
+
+#endif

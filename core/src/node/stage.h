@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stage loop: one rank's part of every step.
+ *
+ * The first stage asks the scheduler for steps, sends their plans ahead to all
+ * later stages, computes, passes hidden states on, and gets sampled ids back. A
+ * later stage follows the plans in order. One loop serves all: take what has
+ * come, start what can start, finish the oldest ticket, and only when nothing
+ * of that is possible block for the one message that is needed next.
+ *
+ * Nothing here allocates, logs or locks once open.
+ */
+#ifndef LSB_STAGE_H
+#define LSB_STAGE_H
+
+#include <stdatomic.h>
+
+#include "lsbench/backend.h"
+#include "lsbench/transport.h"
+#include "node/link.h"
+#include "node/plan.h"
+#include "node/recorder.h"
+#include "node/scheduler.h"
+
+/* Told of ids as they become available to the workload. [hot] */
+struct lsb_token_sink {
+	void (*tokens)(void *user, struct lsb_sequence *const *touched, uint32_t n, uint64_t now_ns);
+	void *user;
+};
+
+/* What the watchers of a run may look at and ask for; written with relaxed atomics. */
+struct lsb_stage_status {
+	_Atomic uint64_t steps;	    /* completed by this stage */
+	_Atomic uint64_t tokens;    /* generated, on a first stage */
+	_Atomic uint32_t cancelled; /* set: end soon with LSB_ECANCELED */
+};
+
+/* Fixed for the launch. */
+struct lsb_stage_setup {
+	const struct lsb_backend_ops *backend;
+	struct lsb_backend *backend_handle;
+	const struct lsb_backend_info *info;
+	const struct lsb_transport_ops *transport; /* NULL when there is one stage and one rank */
+	struct lsb_transport *transport_handle;
+	struct lsb_recorder *recorder;
+	struct lsb_stage_status *status;
+	uint32_t stage, stages;
+	int32_t first_rank; /* rank of this pipeline's stage 0 */
+	uint32_t window;    /* steps on their way at most */
+	uint32_t tickets;   /* steps unfinished in the backend at most */
+	struct lsb_plan_limits limits;
+	uint64_t timeout_ns; /* without any message or ticket */
+};
+
+struct lsb_stage;
+
+int lsb_stage_open(const struct lsb_stage_setup *setup, struct lsb_stage **out, struct lsb_error *err);
+void lsb_stage_close(struct lsb_stage *s);
+
+/* Post all receives. Every rank has done so before any rank runs a pass. */
+int lsb_stage_post(struct lsb_stage *s, struct lsb_error *err);
+
+/* "direct" or "staged": how hidden states reach the transport. */
+const char *lsb_stage_path(const struct lsb_stage *s);
+
+/*
+ * One pass over all sequences of `scheduler` (first stage), or until the first
+ * stage says that the pass is over (`scheduler` NULL). [rank]
+ */
+int lsb_stage_pass(struct lsb_stage *s, struct lsb_scheduler *scheduler, const struct lsb_token_sink *sink,
+		   struct lsb_error *err);
+
+/* lsb_host.progress of the rank: move messages on from inside a backend's step. [hot] */
+int lsb_stage_progress(void *stage);
+
+#endif
