@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The metrics of method.md section 2, one value each per launch. A quantity
+ * that a launch does not have (no energy counter, no second token) is absent.
+ */
+#include "measure/launch_measure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "measure/replay.h"
+#include "measure/statistics.h"
+
+/* Values of one latency over the requests of a launch. */
+struct series {
+	double *values; /* owned */
+	size_t n, room;
+};
+
+/* What is gathered over all requests. */
+struct totals {
+	struct series ttft, tpot, itl, e2e;
+	double issued, completed, generated, prompted;
+	uint64_t begin_ns, end_ns; /* first admission, last answer */
+	struct lsb_text ids;	   /* all generated ids in request order, as text, for the digest */
+	json_t *scores;		   /* name: sum over answers */
+	int failed;		   /* out of memory */
+};
+
+static double number(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+static uint64_t integer(const json_t *object, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+static void series_add(struct totals *t, struct series *series, double value)
+{
+	if (series->n == series->room) {
+		const size_t room = series->room ? series->room * 2 : 64;
+		double *values = realloc(series->values, room * sizeof(*values));
+
+		if (!values) {
+			t->failed = 1;
+			return;
+		}
+		series->values = values;
+		series->room = room;
+	}
+	series->values[series->n++] = value;
+}
+
+static void totals_free(struct totals *t)
+{
+	free(t->ttft.values);
+	free(t->tpot.values);
+	free(t->itl.values);
+	free(t->e2e.values);
+	lsb_text_free(&t->ids);
+	json_decref(t->scores);
+}
+
+static void add_scores(struct totals *t, const json_t *request)
+{
+	const char *name;
+	json_t *score;
+
+	json_object_foreach(json_object_get(request, "scores"), name, score) json_object_set_new(
+		t->scores, name, json_real(number(t->scores, name) + json_number_value(score)));
+}
+
+/* One answered request. */
+static void add_request(struct totals *t, const json_t *request)
+{
+	const json_t *times = json_object_get(request, "token_ns");
+	const uint64_t arrival = integer(request, "arrival_ns"), first = integer(request, "first_ns");
+	const uint64_t last = integer(request, "last_ns");
+	const double generated = number(request, "generated_tokens");
+
+	t->completed++;
+	t->generated += generated;
+	t->prompted += number(request, "prompt_tokens");
+	if (last > t->end_ns)
+		t->end_ns = last;
+	series_add(t, &t->ttft, (double)(first - arrival) * 1e-9);
+	series_add(t, &t->e2e, (double)(last - arrival) * 1e-9);
+	if (generated >= 2)
+		series_add(t, &t->tpot, (double)(last - first) * 1e-9 / (generated - 1));
+	for (size_t i = 1; i < json_array_size(times); i++)
+		series_add(t, &t->itl,
+			   (double)(json_integer_value(json_array_get(times, i)) -
+				    json_integer_value(json_array_get(times, i - 1))) *
+				   1e-9);
+	add_scores(t, request);
+}
+
+/* The request of index `i` among all ranks; NULL when none has it. */
+static const json_t *find_request(const json_t *ranks, json_int_t i)
+{
+	const json_t *rank, *request;
+	size_t r, k;
+
+	json_array_foreach(ranks, r, rank) json_array_foreach(
+		json_object_get(rank, "requests"), k,
+		request) if (json_integer_value(json_object_get(request, "i")) == i) return request;
+	return NULL;
+}
+
+static void add_ids(struct totals *t, const json_t *request)
+{
+	const json_t *ids = json_object_get(request, "ids"), *id;
+	size_t k;
+
+	json_array_foreach(ids, k, id) lsb_text_add(&t->ids, "%lld ", (long long)json_integer_value(id));
+	lsb_text_add(&t->ids, "\n");
+}
+
+static int gather(const json_t *point, const json_t *ranks, struct totals *t, struct lsb_error *err)
+{
+	const json_int_t prompts = json_integer_value(json_object_get(point, "prompts"));
+	const json_t *rank;
+	size_t r;
+
+	t->scores = json_object();
+	t->begin_ns = UINT64_MAX;
+	json_array_foreach(ranks, r, rank) if (json_object_get(rank, "requests") &&
+					       integer(rank, "run_t0_ns") < t->begin_ns) t->begin_ns =
+		integer(rank, "run_t0_ns");
+	for (json_int_t i = 0; i < prompts; i++) {
+		const json_t *request = find_request(ranks, i);
+
+		if (!request)
+			return lsb_fail(err, LSB_EPEER, 0, "no rank answered for request %lld of %lld",
+					(long long)i, (long long)prompts);
+		t->issued++;
+		add_ids(t, request);
+		if (strcmp(json_string_value(json_object_get(request, "finish")), "failed") != 0)
+			add_request(t, request);
+	}
+	if (t->failed || t->ids.failed)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the latencies of %lld requests",
+				(long long)prompts);
+	return LSB_OK;
+}
+
+static void set(json_t *metrics, const char *name, double value)
+{
+	json_object_set_new(metrics, name, json_real(value));
+}
+
+/* Quantiles, mean and deviation of one latency; a p99 of fewer than 100 values would only be the maximum. */
+static void set_latency(json_t *metrics, const char *name, struct series *series)
+{
+	static const struct {
+		const char *suffix;
+		double q;
+		size_t least;
+	} quantiles[] = { { "p50", 0.5, 1 }, { "p90", 0.9, 1 }, { "p99", 0.99, 100 }, { "max", 1.0, 1 } };
+	char key[64];
+
+	if (series->n == 0)
+		return;
+	lsb_sort(series->values, series->n);
+	for (size_t i = 0; i < LSB_COUNT(quantiles); i++) {
+		if (series->n < quantiles[i].least)
+			continue;
+		(void)snprintf(key, sizeof(key), "%s_%s_s", name, quantiles[i].suffix);
+		set(metrics, key, lsb_quantile(series->values, series->n, quantiles[i].q));
+	}
+	(void)snprintf(key, sizeof(key), "%s_mean_s", name);
+	set(metrics, key, lsb_mean(series->values, series->n));
+	(void)snprintf(key, sizeof(key), "%s_sd_s", name);
+	set(metrics, key, lsb_deviation(series->values, series->n));
+}
+
+static double largest(const json_t *ranks, const char *key)
+{
+	const json_t *rank;
+	double most = 0;
+	size_t r;
+
+	json_array_foreach(ranks, r, rank) if (number(rank, key) > most) most = number(rank, key);
+	return most;
+}
+
+static double sum(const json_t *ranks, const char *key)
+{
+	const json_t *rank;
+	double all = 0;
+	size_t r;
+
+	json_array_foreach(ranks, r, rank) all += number(rank, key);
+	return all;
+}
+
+static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *t)
+{
+	const double run_s = t->end_ns > t->begin_ns ? (double)(t->end_ns - t->begin_ns) * 1e-9 : 0;
+	const char *name;
+	json_t *score;
+
+	set(metrics, "run_s", run_s);
+	set(metrics, "load_s", largest(ranks, "load_s"));
+	set(metrics, "preprocess_s", sum(ranks, "preprocess_s"));
+	set(metrics, "wall_s", largest(ranks, "load_s") + largest(ranks, "preprocess_s") + run_s);
+	set(metrics, "warmup_s", largest(ranks, "warmup_s"));
+	set(metrics, "load_bytes", sum(ranks, "load_bytes"));
+	set(metrics, "peak_memory_bytes", largest(ranks, "peak_memory_bytes"));
+	set(metrics, "success_rate", t->issued > 0 ? t->completed / t->issued : 0);
+	set(metrics, "generated_tokens", t->generated);
+	set(metrics, "prompt_tokens", t->prompted);
+	if (run_s > 0) {
+		set(metrics, "tokens_per_s", t->generated / run_s);
+		set(metrics, "total_tokens_per_s", (t->generated + t->prompted) / run_s);
+		set(metrics, "requests_per_s", t->completed / run_s);
+	}
+	set_latency(metrics, "ttft", &t->ttft);
+	set_latency(metrics, "tpot", &t->tpot);
+	set_latency(metrics, "itl", &t->itl);
+	set_latency(metrics, "e2e", &t->e2e);
+	json_object_foreach(t->scores, name, score) if (t->completed > 0)
+		set(metrics, name, json_number_value(score) / t->completed);
+}
+
+/*
+ * Bytes of weights and KV that a rank's steps read from memory, from its
+ * compute records: each step reads the rank's layers once, the head when it
+ * gives output; the KV of earlier positions is left out (a lower bound).
+ */
+static double bytes_read(const json_t *rank, const struct lsb_rank_records *records, int is_last)
+{
+	const double layers = number(json_object_get(rank, "layers"), "count");
+	const double a_step = layers * number(rank, "layer_bytes"), head = number(rank, "head_bytes");
+	double bytes = 0;
+
+	for (size_t i = 0; i < records->n; i++)
+		if (records->records[i].kind == LSB_REC_COMPUTE)
+			bytes += a_step + (is_last && records->records[i].aux2 ? head : 0);
+	return bytes;
+}
+
+static json_t *ledger_json(const json_t *rank, const struct lsb_ledger *l)
+{
+	json_t *out = json_pack("{s:O, s:O, s:O, s:f, s:f, s:f, s:f, s:f, s:f}", "rank",
+				json_object_get(rank, "rank"), "stage", json_object_get(rank, "stage"),
+				"replica", json_object_get(rank, "replica"), "compute_s", l->compute_s,
+				"wait_s", l->wait_s, "transfer_s", l->transfer_s, "overhead_s", l->overhead_s,
+				"unattributed_s", l->unattributed_s, "wall_s", l->wall_s);
+
+	json_object_set_new(out, "hidden_transfer_s",
+			    l->knows_hidden ? json_real(l->hidden_transfer_s) : json_null());
+	return out;
+}
+
+/* What the ledgers and replays of all pipelines come to. */
+struct pipelines {
+	json_t *ledger;
+	double communication_s, wait_s, replay_s, mbu, memory_s;
+	int replayed;
+};
+
+/* Ledger and replay of the pipeline whose first stage is ranks[first]. */
+static int measure_pipeline(const json_t *ranks, const struct lsb_rank_records *records, size_t first,
+			    size_t stages, struct pipelines *out, struct lsb_error *err)
+{
+	const json_t *head = json_array_get(ranks, first);
+	const uint64_t t0 = integer(head, "run_t0_ns"), t1 = integer(head, "run_t1_ns");
+	double makespan = 0;
+
+	if (t1 <= t0)
+		return lsb_fail(err, LSB_EPEER, 0, "rank %zu reports a run that ends before it begins",
+				first);
+	for (size_t k = 0; k < stages; k++) {
+		const json_t *rank = json_array_get(ranks, first + k);
+		const double bandwidth = number(rank, "read_bandwidth_all");
+		struct lsb_ledger ledger;
+		const int rc = lsb_ledger_close(records + first, stages, k, t0, t1, &ledger, err);
+		double bytes;
+
+		if (rc)
+			return rc;
+		json_array_append_new(out->ledger, ledger_json(rank, &ledger));
+		out->communication_s =
+			ledger.transfer_s > out->communication_s ? ledger.transfer_s : out->communication_s;
+		out->wait_s = ledger.wait_s > out->wait_s ? ledger.wait_s : out->wait_s;
+		bytes = bytes_read(rank, &records[first + k], k == stages - 1);
+		if (bandwidth > 0 && bytes / bandwidth > out->memory_s)
+			out->memory_s = bytes / bandwidth;
+		if (number(rank, "read_bandwidth_alone") > 0) {
+			const double mbu = bytes / ledger.wall_s / number(rank, "read_bandwidth_alone");
+
+			out->mbu = mbu > out->mbu ? mbu : out->mbu;
+		}
+	}
+	/* A full recorder makes replay impossible, not the launch. */
+	if (lsb_replay(records + first, stages, &makespan, NULL) == LSB_OK && makespan > out->replay_s) {
+		out->replay_s = makespan;
+		out->replayed = 1;
+	}
+	return LSB_OK;
+}
+
+static int set_pipelines(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
+			 size_t n_ranks, json_t *line, json_t *metrics, struct lsb_error *err)
+{
+	const size_t stages = (size_t)json_integer_value(json_object_get(point, "stages"));
+	struct pipelines all = { .ledger = json_array() };
+	int rc = LSB_OK;
+
+	if (stages == 0 || n_ranks % stages)
+		rc = lsb_fail(err, LSB_EINVAL, 0, "%zu ranks do not make pipelines of %zu stages", n_ranks,
+			      stages);
+	for (size_t first = 0; first < n_ranks && rc == LSB_OK; first += stages)
+		rc = measure_pipeline(ranks, records, first, stages, &all, err);
+	json_object_set_new(line, "ledger", all.ledger);
+	if (rc)
+		return rc;
+	set(metrics, "communication_s", all.communication_s);
+	set(metrics, "wait_s", all.wait_s);
+	if (all.mbu > 0)
+		set(metrics, "mbu", all.mbu);
+	if (all.replayed)
+		json_object_set_new(line, "replay",
+				    json_pack("{s:f, s:f, s:s}", "makespan_s", all.replay_s, "memory_s",
+					      all.memory_s, "kind", "measured stage times"));
+	return LSB_OK;
+}
+
+int lsb_measure_launch(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
+		       size_t n_ranks, json_t *line, struct lsb_error *err)
+{
+	struct totals totals = { 0 };
+	char digest[LSB_DIGEST_HEX];
+	json_t *metrics = json_object();
+	int rc;
+
+	json_object_set_new(line, "metrics", metrics);
+	if (json_array_size(ranks) != n_ranks)
+		return lsb_fail(err, LSB_EINVAL, 0, "%zu ranks reported, %zu sent records",
+				json_array_size(ranks), n_ranks);
+	rc = gather(point, ranks, &totals, err);
+	if (rc == LSB_OK) {
+		set_throughput(metrics, ranks, &totals);
+		lsb_digest(totals.ids.data ? totals.ids.data : "", totals.ids.length, digest);
+		json_object_set_new(line, "outputs_sha256", json_string(digest));
+		rc = set_pipelines(point, ranks, records, n_ranks, line, metrics, err);
+	}
+	totals_free(&totals);
+	return rc;
+}
+
+const char *lsb_metric_unit(const char *name)
+{
+	static const struct {
+		const char *suffix, *unit;
+	} units[] = {
+		{ "_per_s", "1/s" }, { "_rps", "1/s" }, { "_bps", "B/s" }, { "_bytes", "B" }, { "_s", "s" }
+	};
+	const size_t length = strlen(name);
+
+	for (size_t i = 0; i < LSB_COUNT(units); i++) {
+		const size_t n = strlen(units[i].suffix);
+
+		if (length > n && strcmp(name + length - n, units[i].suffix) == 0)
+			return units[i].unit;
+	}
+	return "1";
+}

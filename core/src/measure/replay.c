@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure/replay.h"
+
+#include <stdlib.h>
+
+#include "lsbench/host.h"
+
+/* The compute records of one stage in step order: views. */
+static size_t collect_steps(const struct lsb_rank_records *stage, const struct lsb_record **out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < stage->n; i++)
+		if (stage->records[i].kind == LSB_REC_COMPUTE)
+			out[n++] = &stage->records[i];
+	return n;
+}
+
+static int is_decode(const struct lsb_record *step)
+{
+	return step->aux == step->aux2; /* every token wants output */
+}
+
+/* Per lane: when its last step was done by the last stage, and whether that was a chunk of a prompt. */
+struct lane {
+	double done;
+	int was_chunk;
+};
+
+static double later(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static double replay_steps(const struct lsb_record *const *const *steps, size_t n_stages, size_t n_steps,
+			   struct lane *lanes, double *free_at)
+{
+	double end = 0;
+
+	for (size_t i = 0; i < n_steps; i++) {
+		const struct lsb_record *first = steps[0][i];
+		struct lane *lane = &lanes[first->group];
+		const int chunk = !is_decode(first);
+		double at = chunk && lane->was_chunk ? 0 : lane->done;
+
+		for (size_t k = 0; k < n_stages; k++) {
+			at = later(at, free_at[k]) + (double)(steps[k][i]->t1_ns - steps[k][i]->t0_ns) * 1e-9;
+			free_at[k] = at;
+		}
+		lane->done = at;
+		lane->was_chunk = chunk;
+		end = later(end, at);
+	}
+	return end;
+}
+
+int lsb_replay(const struct lsb_rank_records *stages, size_t n_stages, double *makespan_s,
+	       struct lsb_error *err)
+{
+	const struct lsb_record ***steps = calloc(n_stages, sizeof(*steps));
+	double *free_at = calloc(n_stages, sizeof(*free_at));
+	struct lane *lanes = NULL;
+	size_t n_steps = 0, n_lanes = 0;
+	int rc = LSB_OK;
+
+	if (!steps || !free_at)
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory to replay a schedule");
+	for (size_t k = 0; k < n_stages && rc == LSB_OK; k++) {
+		size_t n;
+
+		steps[k] = malloc((stages[k].n + 1) * sizeof(*steps[k]));
+		if (!steps[k]) {
+			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory to replay a schedule");
+			break;
+		}
+		n = collect_steps(&stages[k], steps[k]);
+		if (k == 0)
+			n_steps = n;
+		else if (n != n_steps)
+			rc = lsb_fail(err, LSB_EINVAL, 0, "stage %zu recorded %zu steps, stage 0 %zu", k, n,
+				      n_steps);
+		for (size_t i = 0; i < n && rc == LSB_OK; i++) {
+			if (steps[k][i]->step != steps[0][i]->step || steps[k][i]->group > 65535)
+				rc = lsb_fail(err, LSB_EINVAL, 0,
+					      "the steps of stage %zu are not those of stage 0", k);
+			else if (steps[k][i]->group >= n_lanes)
+				n_lanes = steps[k][i]->group + 1;
+		}
+	}
+	if (rc == LSB_OK) {
+		lanes = calloc(n_lanes + 1, sizeof(*lanes));
+		if (lanes)
+			*makespan_s = replay_steps((const struct lsb_record *const *const *)steps, n_stages,
+						   n_steps, lanes, free_at);
+		else
+			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory to replay a schedule");
+	}
+	for (size_t k = 0; steps && k < n_stages; k++)
+		free(steps[k]);
+	free(steps);
+	free(free_at);
+	free(lanes);
+	return rc;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the schedule of a launch could have reached at best.
+ *
+ * Replays the steps in the order in which the first stage handed them out, with
+ * the compute times that each stage measured, and messages and scheduling that
+ * cost nothing. What the real run took beyond that is transfer, hand-over and
+ * imbalance of single steps; what remains is the pipeline's own bubble.
+ *
+ * A step may start on stage k when stage k - 1 has done it and stage k has done
+ * the step before it; on stage 0 also only when what it needs has come back from
+ * the last stage: a decode step needs its lane's previous step, and so does the
+ * first step of a lane's next group. A prompt's chunks need nothing. Pure.
+ */
+#ifndef LSB_REPLAY_H
+#define LSB_REPLAY_H
+
+#include "measure/ledger.h"
+
+/*
+ * Makespan in seconds of the compute records of one pipeline, `stages` in stage
+ * order. LSB_EINVAL when the stages' steps do not match (records were lost).
+ */
+int lsb_replay(const struct lsb_rank_records *stages, size_t n_stages, double *makespan_s,
+	       struct lsb_error *err);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Centre, spread and difference of repeated launches. Pure.
+ *
+ * Units are those of the values. Sorting works on copies; callers' arrays stay.
+ */
+#ifndef LSB_STATISTICS_H
+#define LSB_STATISTICS_H
+
+#include <stddef.h>
+
+struct lsb_interval {
+	double lo, hi;
+	double coverage; /* the true probability, at least what was asked for */
+};
+
+void lsb_sort(double *values, size_t n); /* ascending */
+
+/* Quantile q in [0, 1] of n >= 1 ascending values, by linear interpolation (Hyndman & Fan's type 7). */
+double lsb_quantile(const double *sorted, size_t n, double q);
+/* Median of n >= 1 ascending values. */
+double lsb_median(const double *sorted, size_t n);
+double lsb_mean(const double *values, size_t n);
+/* Sample standard deviation (n - 1); 0 for n < 2. */
+double lsb_deviation(const double *values, size_t n);
+
+/*
+ * The narrowest interval between symmetric order statistics that covers the
+ * population's median with at least `coverage`, whatever the distribution.
+ * Returns 0, or -1 when n is too small for any (below 6 for 0.95). Source:
+ * binomial argument, Le Boudec, "Performance Evaluation", theorem 2.1.
+ */
+int lsb_median_interval(const double *sorted, size_t n, double coverage, struct lsb_interval *out);
+
+/*
+ * Median of the ratios a[i] / b[i] of n pairs, taken in logarithms, and its
+ * interval. Returns 1 with an interval, 0 with the median alone (n < 6), -1 when
+ * n is 0 or a value is not positive.
+ */
+int lsb_paired_ratio(const double *a, const double *b, size_t n, double *median, struct lsb_interval *out);
+
+/*
+ * Two-sided Mann-Whitney test: U of `a` (ties count half) in *u, and the exact p
+ * (normal approximation with tie correction when there are ties or n * m > 10000).
+ * Returns 0, -1 when a side is empty.
+ */
+int lsb_mann_whitney(const double *a, size_t n, const double *b, size_t m, double *u, double *p);
+
+/*
+ * Two regimes: sorted values whose largest gap exceeds `gap` (0.2) of the lower
+ * side's median with at least `least` (3) on each side.
+ */
+int lsb_is_bimodal(const double *sorted, size_t n, double gap, size_t least);
+
+#endif
