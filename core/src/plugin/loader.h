@@ -79,9 +79,10 @@ int lsb_loaded_configure(struct lsb_loaded *l, const struct lsb_setting *setting
 void lsb_loaded_free(struct lsb_loaded *l);
 
 /*
- * What an operation of `l` returned, made fit to show: `err` gets a message
- * where the plugin gave none (and an end where it gave none), and a code that
- * is not an lsb_status becomes LSB_EPLUGIN. Returns LSB_OK for LSB_OK.
+ * What an operation of `l` returned, made fit to show: `err`, zeroed by the
+ * caller before the operation, gets a message where the plugin gave none (and an
+ * end where it gave none), and a code that is not an lsb_status becomes
+ * LSB_EPLUGIN. Returns the code to go on with; LSB_OK for LSB_OK.
  */
 int lsb_plugin_result(const struct lsb_loaded *l, const char *operation, int rc, struct lsb_error *err);
 

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line: picks the subcommand. `lsbench SUITE.ini` is `lsbench run SUITE.ini`.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "cli/cli.h"
+
+static const struct command {
+	const char *name;
+	const char *summary; /* NULL: lsbench calls it itself, people do not */
+	int (*function)(int argc, char **argv);
+} commands[] = {
+	{ "plugins", "list every plugin found, and where", lsb_cmd_plugins },
+	{ "describe", "options and capabilities of a plugin", lsb_cmd_describe },
+	{ "check", "conformance run of a plugin file", lsb_cmd_check },
+	{ "inspect", NULL, lsb_cmd_inspect },
+};
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < LSB_COUNT(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void help_print(FILE *to)
+{
+	fputs("usage: lsbench SUITE.ini [OPTION]...      run a suite and report\n"
+	      "       lsbench COMMAND [ARGUMENT]...\n\n"
+	      "Measures how Llama inference scales over nodes, batch sizes, prompts in flight and links.\n\n",
+	      to);
+	for (size_t i = 0; i < LSB_COUNT(commands); i++)
+		if (commands[i].summary)
+			fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n'lsbench COMMAND --help' tells more; 'lsbench --version' prints the version.\n"
+	      "Exit status: 0 ok, 1 some point failed, 2 suite or usage, 3 model, 4 plugin, 5 I/O or "
+	      "results,\n"
+	      "130 interrupted.\n",
+	      to);
+}
+
+/* A first word that is no command: a suite, unless it is a command with a typing error. */
+static int suite_run(int argc, char **argv)
+{
+	const struct command *run = command_find("run");
+	const char *names[LSB_COUNT(commands)], *near;
+
+	for (size_t i = 0; i < LSB_COUNT(commands); i++)
+		names[i] = commands[i].name;
+	near = lsb_nearest(argv[1], names, LSB_COUNT(commands));
+	if (run && (!near || strpbrk(argv[1], "./")))
+		return run->function(argc, argv);
+	fprintf(stderr, "lsbench: '%s' is neither a command nor a suite%s%s%s; see 'lsbench --help'\n",
+		argv[1], near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+	return LSB_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	char label[64];
+
+	if (argc < 2) {
+		help_print(stderr);
+		return LSB_EXIT_USAGE;
+	}
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("lsbench %s\n", LSB_VERSION);
+			return lsb_cli_done(LSB_EXIT_OK);
+		}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		help_print(stdout);
+		return lsb_cli_done(LSB_EXIT_OK);
+	}
+	command = command_find(argv[1]);
+	if (!command)
+		return suite_run(argc, argv);
+	(void)snprintf(label, sizeof(label), "lsbench %s", command->name); /* for getopt's messages */
+	argv[1] = label;
+	return command->function(argc - 1, argv + 1);
+}
