@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A launch as a whole: steps that wait for all ranks, deadlines, and the end.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/base.h"
+#include "launch/ranks.h"
+
+#define MS 1000000u /* nanoseconds */
+#define SECONDS(ns) ((double)(ns)*1e-9)
+
+enum {
+	TICK_MS = 50,
+	PROGRESS_MS = 250,
+	SETTLE_MS = 200,       /* a complaint about a peer waits so long for the peer's own end */
+	GRACE_MS = 1000,       /* from QUIT to SIGTERM, and on to SIGKILL */
+	DONE_GRACE_MS = 10000, /* to free everything after a result */
+	LINGER_MS = 500,       /* a channel may outlive its process by so much */
+	SUSPENDED_MS = 2000,   /* a tick so late means that the controller itself was stopped */
+	SILENCE_MS = 5000,
+};
+
+char *launch_log_path(const struct running *l, int32_t rank)
+{
+	return lsb_format("%s.%d.log", l->what->log_prefix, (int)rank);
+}
+
+static void send_all(struct running *l, enum lsb_frame_type type, const char *payload)
+{
+	for (int32_t i = 0; i < l->n; i++)
+		rank_send(&l->ranks[i], type, payload, strlen(payload));
+}
+
+/* How many ranks have come to `state` or beyond; failed ones have not. */
+static int32_t count_arrived(const struct running *l, enum rank_state state)
+{
+	int32_t n = 0;
+
+	for (int32_t i = 0; i < l->n; i++)
+		n += l->ranks[i].state >= state && l->ranks[i].state != RANK_FAILED;
+	return n;
+}
+
+void launch_address_told(struct running *l)
+{
+	json_t *list, *root;
+	char *text;
+
+	if (l->ending || count_arrived(l, RANK_READY) < l->n)
+		return;
+	list = json_array();
+	for (int32_t i = 0; i < l->n; i++)
+		json_array_append_new(list, json_string(l->ranks[i].address));
+	root = json_pack("{s:o}", "addresses", list);
+	text = json_dumps(root, JSON_COMPACT);
+	json_decref(root);
+	if (text) {
+		send_all(l, LSB_FRAME_ADDRESSES, text);
+	} else {
+		cause_note(l, NULL, CAUSE_STATEMENT, LSB_ENOMEM, 0, "no memory for the ranks' addresses");
+		launch_end(l, ENDING_FAILED);
+	}
+	free(text);
+}
+
+void launch_rank_ready(struct running *l)
+{
+	if (l->ending || count_arrived(l, RANK_STARTED) < l->n)
+		return;
+	l->started_ns = lsb_now_ns();
+	for (int32_t i = 0; i < l->n; i++)
+		l->ranks[i].step_ns = l->started_ns;
+	send_all(l, LSB_FRAME_START, "{}");
+}
+
+void launch_rank_done(struct running *l)
+{
+	if (!l->ending && count_arrived(l, RANK_DONE) == l->n)
+		launch_end(l, ENDING_DONE);
+}
+
+/* --- the end --- */
+
+static void quit_all(struct running *l)
+{
+	if (l->quit_sent)
+		return;
+	send_all(l, LSB_FRAME_QUIT, "{}");
+	l->quit_sent = 1;
+}
+
+static void kill_all(struct running *l)
+{
+	for (int32_t i = 0; i < l->n; i++)
+		if (!l->ranks[i].reaped)
+			(void)kill(-l->ranks[i].pid, SIGKILL);
+	l->terminated = l->killed = 1;
+}
+
+void launch_end(struct running *l, enum ending how)
+{
+	if (l->ending == ENDING_NOT) {
+		l->ending = how;
+		l->ending_ns = lsb_now_ns();
+	} else if (l->ending == ENDING_DONE && how == ENDING_FAILED) {
+		l->ending = how; /* all results came, and then a rank crashed: no clean launch */
+	}
+	if (how != ENDING_FAILED)
+		quit_all(l);
+}
+
+void launch_interrupted(struct running *l, int times)
+{
+	launch_end(l, ENDING_INTERRUPTED);
+	if (times > 1)
+		kill_all(l);
+}
+
+/* What a rank's end says; nothing, if it was asked to end and did. */
+static void note_death(struct rank *r, const siginfo_t *how)
+{
+	struct running *l = r->launch;
+	const char *host = *r->host ? r->host : "this machine";
+	const char *after = r->state == RANK_DONE ? ", after its result" : "";
+
+	if (l->terminated)
+		return;
+	if (how->si_code != CLD_EXITED) {
+		cause_note(l, r, CAUSE_SIGNAL, LSB_EPEER, 1,
+			   "rank %d on %s was killed by signal %d (%s) in phase '%s'%s", r->number, host,
+			   how->si_status, strsignal(how->si_status), r->phase, after);
+	} else if (r->state == RANK_FAILED || (l->quit_sent && r->state != RANK_DONE)) {
+		return;
+	} else if (how->si_status != 0) {
+		cause_note(l, r, CAUSE_ABSENCE, LSB_EPEER, 1,
+			   "rank %d on %s ended with status %d in phase '%s'%s", r->number, host,
+			   how->si_status, r->phase, after);
+	} else if (r->state != RANK_DONE) {
+		cause_note(l, r, CAUSE_ABSENCE, LSB_EPEER, 1,
+			   "rank %d on %s ended before it gave a result, in phase '%s'", r->number, host,
+			   r->phase);
+	} else {
+		return;
+	}
+	launch_end(l, ENDING_FAILED);
+}
+
+static void reap(struct rank *r, uint64_t now)
+{
+	siginfo_t how = { 0 };
+
+	/* Look before reaping: as long as the zombie holds its number, the process group is surely its own.
+	 */
+	if (waitid(P_PID, (id_t)r->pid, &how, WEXITED | WNOHANG | WNOWAIT) != 0 || how.si_pid == 0)
+		return;
+	(void)kill(-r->pid, SIGKILL);
+	(void)waitpid(r->pid, NULL, 0);
+	r->reaped = 1;
+	r->reaped_ns = now;
+	note_death(r, &how);
+}
+
+static void on_tick_closed(uv_handle_t *handle)
+{
+	struct running *l = handle->data;
+
+	l->tick_open = 0;
+}
+
+void launch_reap(struct running *l)
+{
+	const uint64_t now = lsb_now_ns();
+	int32_t left = 0;
+
+	for (int32_t i = 0; i < l->n; i++) {
+		struct rank *r = &l->ranks[i];
+
+		if (!r->reaped)
+			reap(r, now);
+		if (r->reaped && now - r->reaped_ns > LINGER_MS * (uint64_t)MS)
+			rank_close_pipe(r);
+		left += !r->reaped || (r->pipe_open && !r->pipe_closed);
+	}
+	if (left == 0 && !uv_is_closing((uv_handle_t *)&l->tick)) {
+		if (!l->ending)
+			launch_end(l, ENDING_FAILED);
+		uv_close((uv_handle_t *)&l->tick, on_tick_closed);
+	}
+}
+
+/* QUIT, SIGTERM, SIGKILL: each when the one before was not enough. */
+static void enforce(struct running *l, uint64_t now)
+{
+	const uint64_t passed_ms = (now - l->ending_ns) / MS;
+	const uint64_t grace_ms = l->ending == ENDING_DONE ? DONE_GRACE_MS : GRACE_MS;
+
+	if (l->cause.weight > CAUSE_CONSEQUENCE || passed_ms >= SETTLE_MS)
+		quit_all(l);
+	if (passed_ms >= grace_ms && !l->terminated) {
+		for (int32_t i = 0; i < l->n; i++) {
+			struct rank *r = &l->ranks[i];
+
+			if (r->reaped)
+				continue;
+			if (l->ending == ENDING_DONE)
+				cause_note(l, r, CAUSE_ABSENCE, LSB_ETIMEDOUT, 1,
+					   "rank %d on %s did not end within %d s of its result", r->number,
+					   r->host, DONE_GRACE_MS / 1000);
+			(void)kill(r->pid, SIGTERM);
+		}
+		l->terminated = 1;
+		l->ending_ns = now - (uint64_t)GRACE_MS * MS;
+		launch_end(l, ENDING_FAILED);
+	} else if (passed_ms >= 2 * GRACE_MS && l->terminated && !l->killed) {
+		kill_all(l);
+	}
+}
+
+/* --- deadlines --- */
+
+static int runs_stage_loop(const struct rank *r)
+{
+	return strcmp(r->phase, "run") == 0 || strcmp(r->phase, "warmup") == 0;
+}
+
+/*
+ * A pipeline in whose stage loop no rank has taken a step for `stall_ns`. One
+ * stage may well wait for the others that long, so the pipeline is judged as a
+ * whole, and the rank named is the one that is furthest behind.
+ */
+static const struct rank *find_stalled(const struct running *l, uint64_t now)
+{
+	const int32_t stages = (int32_t)l->what->jobs[0].stages;
+
+	for (int32_t first = 0; first + stages <= l->n; first += stages) {
+		const struct rank *slowest = NULL;
+		int moving = 0;
+
+		for (int32_t i = first; i < first + stages && !moving; i++) {
+			const struct rank *r = &l->ranks[i];
+
+			if (r->state == RANK_DONE)
+				continue;
+			moving = r->state != RANK_STARTED || !runs_stage_loop(r) ||
+				 now - r->step_ns <= l->what->stall_ns;
+			if (!slowest || r->steps < slowest->steps)
+				slowest = r;
+		}
+		if (slowest && !moving)
+			return slowest;
+	}
+	return NULL;
+}
+
+static void check_deadlines(struct running *l, uint64_t now)
+{
+	const uint64_t silence_ns = l->what->silence_ns ? l->what->silence_ns : SILENCE_MS * (uint64_t)MS;
+	const struct rank *last = &l->ranks[0], *stalled;
+
+	for (int32_t i = 0; i < l->n; i++) {
+		const struct rank *r = &l->ranks[i];
+
+		if (r->state < last->state)
+			last = r;
+		if (r->reaped || r->state == RANK_DONE || now - r->heard_ns <= silence_ns)
+			continue;
+		cause_note(l, r, CAUSE_ABSENCE, LSB_ETIMEDOUT, 1,
+			   "rank %d on %s has said nothing for %.1f s in phase '%s'", r->number,
+			   *r->host ? r->host : "this machine", SECONDS(now - r->heard_ns), r->phase);
+	}
+	stalled = l->started_ns && l->what->stall_ns ? find_stalled(l, now) : NULL;
+	if (stalled)
+		cause_note(l, stalled, CAUSE_ABSENCE, LSB_ETIMEDOUT, 1,
+			   "the stage loop of rank %d on %s has stood still for %.1f s, after %llu steps, in "
+			   "phase '%s'",
+			   stalled->number, stalled->host, SECONDS(now - stalled->step_ns),
+			   (unsigned long long)stalled->steps, stalled->phase);
+	if (l->what->timeout_ns && now - l->begun_ns > l->what->timeout_ns)
+		cause_note(l, last, CAUSE_ABSENCE, LSB_ETIMEDOUT, 1,
+			   "the launch is not over after its timeout of %.1f s; rank %d is in phase '%s'",
+			   SECONDS(l->what->timeout_ns), last->number, last->phase);
+	if (l->cause.weight)
+		launch_end(l, ENDING_FAILED);
+}
+
+/* The controller was stopped for a while, and so heard nothing: that is nobody's silence. */
+static void forgive(struct running *l, uint64_t now)
+{
+	l->begun_ns += now - l->ticked_ns;
+	for (int32_t i = 0; i < l->n; i++)
+		l->ranks[i].heard_ns = l->ranks[i].step_ns = now;
+}
+
+static void tell_progress(const struct running *l, uint64_t now)
+{
+	struct lsb_launch_progress progress = { .run_ns = l->started_ns ? now - l->started_ns : 0 };
+	const struct rank *last = &l->ranks[0];
+
+	for (int32_t i = 0; i < l->n; i++) {
+		progress.tokens += l->ranks[i].tokens;
+		if (l->ranks[i].state < last->state)
+			last = &l->ranks[i];
+	}
+	progress.phase = last->phase;
+	l->what->on_progress(l->what->user, &progress);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct running *l = timer->data;
+	const uint64_t now = lsb_now_ns();
+
+	if (now - l->ticked_ns > SUSPENDED_MS * (uint64_t)MS)
+		forgive(l, now);
+	if (l->what->on_progress && l->started_ns && !l->ending &&
+	    now / (PROGRESS_MS * (uint64_t)MS) != l->ticked_ns / (PROGRESS_MS * (uint64_t)MS))
+		tell_progress(l, now);
+	l->ticked_ns = now;
+	if (l->ending)
+		enforce(l, now);
+	else
+		check_deadlines(l, now);
+	launch_reap(l);
+}
+
+/* --- begin and outcome --- */
+
+static int begin(struct running *l, struct lsb_error *err)
+{
+	struct lsb_error why = { 0 };
+
+	if (uv_timer_init(&l->controller->loop, &l->tick))
+		return lsb_fail(err, LSB_EIO, 0, "cannot start the timer of a launch");
+	l->tick.data = l;
+	l->tick_open = 1;
+	for (int32_t i = 0; i < l->n; i++) {
+		l->ranks[i].launch = l;
+		l->ranks[i].number = i;
+		l->ranks[i].reaped = 1;
+		(void)snprintf(l->ranks[i].phase, sizeof(l->ranks[i].phase), "start");
+	}
+	l->begun_ns = l->ticked_ns = lsb_now_ns();
+	for (int32_t i = 0; i < l->n && !l->ending; i++) {
+		const int rc = rank_start(&l->ranks[i], &why);
+
+		l->ranks[i].reaped = l->ranks[i].pid == 0;
+		if (rc) {
+			cause_note(l, &l->ranks[i], CAUSE_STATEMENT, rc, 0, "%s", why.msg);
+			launch_end(l, ENDING_FAILED);
+		}
+	}
+	(void)uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
+	return LSB_OK;
+}
+
+static int collect(struct running *l, struct lsb_outcome *out, struct lsb_error *err)
+{
+	out->ranks = json_array();
+	out->records = calloc((size_t)l->n, sizeof(*out->records));
+	if (!out->ranks || !out->records)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the results of a launch");
+	out->n_records = (size_t)l->n;
+	for (int32_t i = 0; i < l->n; i++) {
+		struct rank *r = &l->ranks[i];
+
+		json_array_append(out->ranks, r->result);
+		out->records[i] =
+			(struct lsb_rank_records){ .rank = i, .records = r->records, .n = r->n_records };
+		r->records = NULL; /* the outcome's now */
+	}
+	return LSB_OK;
+}
+
+int lsb_controller_launch(struct lsb_controller *c, const struct lsb_launch *what, struct lsb_outcome *out,
+			  struct lsb_error *err)
+{
+	struct running l = { .controller = c, .what = what, .n = what->size, .cause.rank = -1 };
+	int rc;
+
+	*out = (struct lsb_outcome){ .rank = -1 };
+	if (what->size < 1 || what->size > LSB_RANKS_MAX)
+		return lsb_fail(err, LSB_EINVAL, 0, "a launch of %d ranks", what->size);
+	l.ranks = calloc((size_t)what->size, sizeof(*l.ranks));
+	if (!l.ranks)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %d ranks", what->size);
+	c->running = &l;
+	rc = begin(&l, err);
+	while (rc == LSB_OK && l.tick_open)
+		(void)uv_run(&c->loop, UV_RUN_ONCE);
+	c->running = NULL;
+	if (rc == LSB_OK && l.ending == ENDING_DONE && l.cause.weight == CAUSE_NONE) {
+		rc = collect(&l, out, err);
+	} else if (rc == LSB_OK && l.ending == ENDING_INTERRUPTED) {
+		out->status = LSB_LAUNCH_INTERRUPTED;
+		out->code = LSB_ECANCELED;
+		(void)snprintf(out->reason, sizeof(out->reason), "interrupted");
+	} else if (rc == LSB_OK) {
+		out->status = l.cause.code == LSB_EUNAVAIL ? LSB_LAUNCH_WAIVED : LSB_LAUNCH_FAILED;
+		out->code = l.cause.code;
+		out->rank = l.cause.rank;
+		cause_tell(&l, out->reason, sizeof(out->reason));
+	}
+	for (int32_t i = 0; i < l.n; i++)
+		rank_free(&l.ranks[i]);
+	free(l.ranks);
+	if (rc)
+		lsb_outcome_free(out);
+	return rc;
+}
+
+void lsb_outcome_free(struct lsb_outcome *o)
+{
+	json_decref(o->ranks);
+	for (size_t i = 0; o->records && i < o->n_records; i++)
+		free((struct lsb_record *)(uintptr_t)o->records[i].records);
+	free(o->records);
+	*o = (struct lsb_outcome){ .rank = -1 };
+}
+
+const char *lsb_launch_status_name(enum lsb_launch_status status)
+{
+	static const char *const names[] = { "ok", "failed", "waived", "interrupted" };
+
+	return names[status];
+}
