@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal (docs/journal.md): one JSON object a line, each on disk before
+ * the next launch begins.
+ */
+#ifndef LSB_JOURNAL_H
+#define LSB_JOURNAL_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "lsbench/types.h"
+
+enum { LSB_JOURNAL_FORMAT = 1, LSB_JOURNAL_BYTES_MAX = 1 << 30 };
+
+struct lsb_journal {
+	int fd;
+	char path[4096];
+};
+
+/* Make `path`, which must not exist. LSB_EIO. */
+int lsb_journal_create(const char *path, struct lsb_journal *j, struct lsb_error *err);
+/* Open `path` to go on behind its first `whole_bytes`; what follows them, a torn line, is cut off. */
+int lsb_journal_continue(const char *path, size_t whole_bytes, struct lsb_journal *j, struct lsb_error *err);
+/*
+ * Add one line and see it to the disk. On LSB_EIO (a full disk) the journal is
+ * as it was before.
+ */
+int lsb_journal_append(struct lsb_journal *j, const json_t *line, struct lsb_error *err);
+void lsb_journal_close(struct lsb_journal *j);
+
+/*
+ * All whole lines of the journal `path`: *lines is a new array, [0] the run, and
+ * *whole_bytes (may be NULL) how much of the file they are. A torn last line is
+ * left out. LSB_EIO when there is no whole first line, when it is of another
+ * format, or when a line before the last is damaged.
+ */
+int lsb_journal_read(const char *path, json_t **lines, size_t *whole_bytes, struct lsb_error *err);
+
+#endif
