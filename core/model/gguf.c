@@ -175,8 +175,8 @@ static void take_array(struct reader *r, struct lsb_gguf_value *v, uint64_t *dat
 		WRONG(r, "%s is an array of unknown type %u", r->what, v->item);
 	/* Each element is a byte at least; a string's length is 8. */
 	else if (v->count > (r->g->file_bytes - r->pos) / (size ? size : 8))
-		WRONG(r, "%s says it has %llu elements, more than the file holds", r->what,
-		      (unsigned long long)v->count);
+		WRONG(r, "%s says it has %llu elements, more than the file holds: it is cut short or damaged",
+		      r->what, (unsigned long long)v->count);
 	else if (v->item == LSB_GGUF_STRING)
 		take_strings(r, v);
 	else

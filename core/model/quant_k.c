@@ -91,13 +91,13 @@ static void encode_pairs(const float *x, int32_t top, uint8_t *head, uint8_t *q)
 		float lo = 0.0f, hi = x[j * SUB]; /* a minimum is subtracted, so it cannot be above 0 */
 
 		for (int i = 0; i < SUB; i++) {
-			lo = fminf(lo, x[j * SUB + i]);
-			hi = fmaxf(hi, x[j * SUB + i]);
+			lo = x[j * SUB + i] < lo ? x[j * SUB + i] : lo;
+			hi = x[j * SUB + i] > hi ? x[j * SUB + i] : hi;
 		}
-		steps[j] = fmaxf(hi - lo, 0.0f) / (float)top;
+		steps[j] = (hi - lo) / (float)top;
 		bases[j] = -lo;
-		most_step = fmaxf(most_step, steps[j]);
-		most_base = fmaxf(most_base, bases[j]);
+		most_step = steps[j] > most_step ? steps[j] : most_step;
+		most_base = bases[j] > most_base ? bases[j] : most_base;
 	}
 	quant_store_f16(head, most_step / 63.0f);
 	quant_store_f16(head + 2, most_base / 63.0f);
@@ -112,9 +112,9 @@ static void encode_pairs(const float *x, int32_t top, uint8_t *head, uint8_t *q)
 
 		put_scale_min(head + 4, j, scale, min);
 		for (int i = 0; i < SUB; i++) {
-			const float code = fminf((x[j * SUB + i] + base) * inverse, (float)top);
+			const int32_t code = quant_round((x[j * SUB + i] + base) * inverse);
 
-			q[j * SUB + i] = (uint8_t)quant_clamp(quant_round(fmaxf(code, 0.0f)), 0, top);
+			q[j * SUB + i] = (uint8_t)quant_clamp(code, 0, top);
 		}
 	}
 }

@@ -16,6 +16,7 @@
 
 #include "lsbench/host.h"
 #include "model_parts.h"
+#include "random_mix.h"
 
 enum { CHUNK = 1024 /* elements made at a time: a multiple of every type's block */ };
 
@@ -114,27 +115,6 @@ static const uint32_t types[] = { LSB_TYPE_F32,	 LSB_TYPE_F16,	LSB_TYPE_BF16, LS
 
 /* --- the generator --------------------------------------------------------------------- */
 
-/* A bijection that changes half the bits for each bit changed (Stafford's variant 13 of Murmur3's). */
-static uint64_t mix64(uint64_t x)
-{
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}
-
-/* The same for 32 bits, which vector units multiply. */
-static inline uint32_t mix32(uint32_t x)
-{
-	x = (x ^ x >> 16) * 0x7feb352du;
-	x = (x ^ x >> 15) * 0x846ca68bu;
-	return x ^ x >> 16;
-}
-
-static uint64_t row_key(uint64_t seed, uint64_t stream, uint64_t row)
-{
-	return mix64(mix64(mix64(seed + UINT64_C(0x9e3779b97f4a7c15)) ^ stream) ^ row);
-}
-
 /*
  * out[i] = base + spread * g(first + i), where g is the sum of a hash's four
  * bytes, centred and scaled to variance 1: bell-shaped, within +-3.46.
@@ -146,7 +126,7 @@ static void bells(uint64_t key, uint32_t first, float base, float spread, float 
 	const float scale = spread / sqrtf(4.0f * 65535.0f / 12.0f);
 
 	for (uint32_t i = 0; i < n; i++) {
-		const uint32_t h = mix32(mix32(low + first + i) ^ high);
+		const uint32_t h = lsb_mix32(lsb_mix32(low + first + i) ^ high);
 		const uint32_t pairs = (h & 0x00ff00ffu) + (h >> 8 & 0x00ff00ffu);
 		const int32_t sum = (int32_t)((pairs & 0xffffu) + (pairs >> 16)) - 510;
 
@@ -164,7 +144,7 @@ void lsb_random_rows(const struct lsb_model *m, const struct lsb_tensor *t, uint
 	uint8_t *at = to;
 
 	for (uint64_t row = first; row < first + n; row++) {
-		const uint64_t key = row_key(m->seed, t->file_offset, row);
+		const uint64_t key = lsb_mix_counters(m->seed, t->file_offset, row);
 
 		for (uint64_t c = 0; c < t->cols; c += CHUNK) {
 			const uint32_t k = t->cols - c < CHUNK ? (uint32_t)(t->cols - c) : CHUNK;
