@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The workload plugin: what is asked of the model, and how answers are judged.
+ *
+ *	open -> count -> get(0..n-1) ... score(answer) ... -> close
+ *
+ * A workload is pure: equal options give equal requests and equal scores, on
+ * every rank, host and day. It never sees a token or a clock; lsbench applies
+ * the chat template and tokenises through the backend. Requests are fetched
+ * before the timed run and answers are scored after it, so nothing here is hot.
+ */
+#ifndef LSBENCH_WORKLOAD_H
+#define LSBENCH_WORKLOAD_H
+
+#include "lsbench/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lsb_host;
+struct lsb_workload; /* the plugin's own; lsbench only passes it back */
+
+#define LSB_SCORES_MAX 16u
+
+/* One turn of a chat. */
+struct lsb_turn {
+	const char *role; /* "system", "user", "assistant" */
+	const char *text;
+};
+
+/*
+ * One request: either a chat (n_turns > 0) that goes through the model's chat
+ * template, or a plain text, or `prompt_tokens` arbitrary tokens for load
+ * without meaning. Strings are the workload's and live until its close.
+ */
+struct lsb_request {
+	size_t struct_size;
+	const char *id; /* unique within the workload */
+	const struct lsb_turn *turns;
+	const char *text; /* NULL if turns are given */
+	uint32_t n_turns;
+	uint32_t prompt_tokens; /* used when turns and text are absent */
+	uint32_t max_new;	/* new-token limit; 0: the case's own */
+	uint32_t reserved;	/* 0 */
+	uint64_t arrival_ns;	/* after the start of the run; 0: at once */
+};
+
+/* An answer to judge. */
+struct lsb_answer {
+	size_t struct_size;
+	uint64_t index;	       /* of the request, as given to get() */
+	const char *text;      /* what the model said */
+	const char *reference; /* NULL: the workload's own reference for `index` */
+};
+
+struct lsb_workload_ops {
+	size_t struct_size;
+
+	/* Read and check everything; `options` lives as long as the handle. [main] */
+	int (*open)(const struct lsb_host *host, const void *options, struct lsb_workload **out,
+		    struct lsb_error *err);
+
+	/* How many distinct requests there are; lsbench asks for index modulo this. [main] */
+	uint64_t (*count)(const struct lsb_workload *w);
+
+	/* Request `index` < count. Pure in the options and the index. [main] */
+	int (*get)(struct lsb_workload *w, uint64_t index, struct lsb_request *out, struct lsb_error *err);
+
+	/* Give everything back. NULL is fine. [main] */
+	void (*close)(struct lsb_workload *w);
+
+	/* --- optional, NULL: not supported -------------------------------- */
+
+	/*
+	 * Judge one answer: up to LSB_SCORES_MAX metrics into `scores`, their
+	 * number into *n; always the same names in the same order. lsbench reports
+	 * each metric's mean over all answers. [main]
+	 */
+	int (*score)(struct lsb_workload *w, const struct lsb_answer *answer, struct lsb_metric *scores,
+		     size_t *n, struct lsb_error *err);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
