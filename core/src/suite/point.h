@@ -65,6 +65,8 @@ struct lsb_point {
 	struct lsb_point_plugin backend, transport, workload;
 	struct lsb_point_value *values;
 	size_t n_values;
+	char **hosts; /* of `hosts = X`, one a rank to place, in order; NULL: this machine */
+	size_t n_hosts;
 };
 
 #endif

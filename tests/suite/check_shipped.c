@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The suites of the tree parse, say what their names promise, and docs/suites.md agrees with the key table.
+ */
+#include "parse.h"
+#include "suite/baseline.h"
+
+static struct lsb_suite *read_shipped(const char *name)
+{
+	struct lsb_diagnostics d = { 0 };
+	struct lsb_suite *suite;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/suites/%s.ini", LSB_SOURCE_DIR, name);
+	if (lsb_suite_read(path, NULL, 0, NULL, &suite, &d)) {
+		lsb_diagnostics_print(&d, stderr);
+		ck_abort_msg("%s does not parse", path);
+	}
+	ck_assert_str_eq(suite->name, name);
+	return suite;
+}
+
+/* Every point of more than one node has both one-node baselines. */
+static void both_baselines_are_there(const struct lsb_suite *suite)
+{
+	for (size_t i = 0; i < suite->n_points; i++) {
+		const struct lsb_baselines b = lsb_baselines_find(suite->points, suite->n_points, i);
+
+		if (suite->points[i].nodes == 1)
+			continue;
+		ck_assert_int_ge(b.equal_batch, 0);
+		ck_assert_int_ge(b.equal_concurrency, 0);
+		ck_assert_int_ge(b.batch_one, 0);
+	}
+}
+
+START_TEST(strong_scaling_is_the_same_work_on_one_and_two_nodes)
+{
+	struct lsb_suite *suite = read_shipped("strong_scaling");
+	const struct lsb_point *one = &suite->points[0], *two = &suite->points[1];
+
+	ck_assert_uint_eq(one->nodes, 1);
+	ck_assert_uint_eq(two->nodes, 2);
+	ck_assert_uint_eq(one->prompts, 5);
+	ck_assert_uint_eq(two->prompts, 5);
+	ck_assert_int_eq(two->stop, LSB_STOP_LENGTH);
+	ck_assert_uint_eq(two->threads, 1);
+	ck_assert_uint_ge(two->reps, 6);
+	both_baselines_are_there(suite);
+	ck_assert_int_ge(lsb_baselines_find(suite->points, suite->n_points, 1).equal_cores, 0);
+	lsb_suite_free(suite);
+}
+END_TEST
+
+START_TEST(weak_scaling_is_five_prompts_a_node)
+{
+	struct lsb_suite *suite = read_shipped("weak_scaling");
+
+	ck_assert_uint_eq(suite->points[0].prompts, 5);
+	ck_assert_uint_eq(suite->points[1].prompts, 10);
+	ck_assert_uint_eq(suite->points[1].distinct, 5);
+	both_baselines_are_there(suite);
+	lsb_suite_free(suite);
+}
+END_TEST
+
+START_TEST(batch_sweep_has_one_node_at_each_batch)
+{
+	struct lsb_suite *suite = read_shipped("batch_sweep");
+
+	ck_assert_uint_eq(suite->n_points, 7);
+	both_baselines_are_there(suite);
+	lsb_suite_free(suite);
+}
+END_TEST
+
+START_TEST(smoke_is_small)
+{
+	struct lsb_suite *suite = read_shipped("smoke");
+
+	ck_assert_uint_le(suite->n_points, 2);
+	ck_assert_uint_le(suite->points[0].reps, 2);
+	lsb_suite_free(suite);
+}
+END_TEST
+
+START_TEST(the_reference_holds_the_key_table)
+{
+	struct lsb_error err;
+	char *page = NULL, *table = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&table, &bytes);
+
+	lsb_suite_print_keys(out);
+	fclose(out);
+	ck_assert_msg(lsb_file_read(LSB_SOURCE_DIR "/docs/suites.md", 1 << 20, &page, &bytes, &err) == LSB_OK,
+		      "%s", err.msg);
+	ck_assert_msg(strstr(page, table) != NULL,
+		      "docs/suites.md must hold what `lsbench describe suite` prints; now that is\n%s",
+		      table);
+	free(page);
+	free(table);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("shipped");
+	TCase *tc = tcase_create("all");
+
+	tcase_add_test(tc, strong_scaling_is_the_same_work_on_one_and_two_nodes);
+	tcase_add_test(tc, weak_scaling_is_five_prompts_a_node);
+	tcase_add_test(tc, batch_sweep_has_one_node_at_each_batch);
+	tcase_add_test(tc, smoke_is_small);
+	tcase_add_test(tc, the_reference_holds_the_key_table);
+	suite_add_tcase(s, tc);
+	return run_tests(s);
+}
