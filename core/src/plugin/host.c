@@ -100,11 +100,12 @@ static void *host_alloc(void *context, size_t bytes, size_t align)
 
 static void host_free(void *context, void *ptr)
 {
-	const struct block *block = (struct block *)ptr - 1;
+	const struct block *block;
 
 	(void)context;
 	if (!ptr)
 		return;
+	block = (const struct block *)ptr - 1;
 	atomic_fetch_sub(&memory_now, block->bytes);
 	free(block->base);
 }
