@@ -102,7 +102,7 @@ uint32_t lsb_type_bytes(uint32_t type);
 
 /* Dequantise `n` elements (a multiple of the block) of `type` from `from` to `to`. The plain-C truth. */
 void lsb_dequantize(uint32_t type, const void *from, float *to, uint64_t n);
-/* Quantise likewise (used for random: models and tests); round to nearest, the reference scheme of each type.
+/* Quantise likewise finite values (for random: models and tests); round to nearest, each type's own scheme.
  */
 void lsb_quantize(uint32_t type, const float *from, void *to, uint64_t n);
 
@@ -111,7 +111,10 @@ uint16_t lsb_f32_to_f16(float f); /* round to nearest even */
 
 /* --- metadata, for the tokenizer and chat templates ---------------------------------- */
 
-/* A string value; NULL if the key is absent or of another type. Bytes may hold NULs: *bytes tells. */
+/*
+ * A string value, a NUL behind it; NULL if the key is absent or of another type. It may hold NULs of its
+ * own: *bytes tells (bytes may be NULL). Lives as long as the model, as all views here do.
+ */
 const char *lsb_model_string(const struct lsb_model *m, const char *key, uint64_t *bytes);
 /* An integer or bool value widened; returns 0, or -1 when absent or of another type. */
 int lsb_model_int(const struct lsb_model *m, const char *key, int64_t *value);

@@ -13,8 +13,9 @@
 /*
  * One id from logits[vocab]. temperature <= 0: the largest, ties to the lowest
  * id. Otherwise top_k (0: off), then softmax at the temperature, then top_p, then
- * a draw u = lsb_uniform(seed, request, position). `work` has room for 2 * vocab
- * 32-bit values.
+ * a draw u = lsb_uniform(seed, request, position) along what is left in order of
+ * id. Both cuts prefer the lower id on a tie. `work` is allocated memory for 2 *
+ * vocab 32-bit values.
  */
 int32_t lsb_sample(const float *logits, uint32_t vocab, const struct lsb_sampling *s, uint32_t position,
 		   uint32_t *work);

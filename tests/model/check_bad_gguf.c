@@ -139,9 +139,18 @@ END_TEST
 
 /* --- memory: under a limit of 64 MiB above what the process has ----------------------- */
 
+/* Sanitizers reserve terabytes of addresses. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
 static void limit_memory(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) /* which reserves terabytes of addresses */
+#if !SANITIZED
 	unsigned long pages = 0;
 	struct rlimit limit;
 	FILE *f = fopen("/proc/self/statm", "r");
