@@ -19,13 +19,15 @@ static uint32_t hash_pair(int32_t left, int32_t right)
 
 static int32_t find_merge(const struct lsb_bpe *b, int32_t left, int32_t right, uint32_t *rank)
 {
-	uint32_t at = hash_pair(left, right) & b->mask;
+	const uint32_t hash = hash_pair(left, right);
 
-	for (; b->slots[at]; at = (at + 1) & b->mask) {
-		const struct lsb_bpe_merge *m = &b->merges[b->slots[at] - 1];
+	/* Most pairs do not merge: the hash in the slot says so without a look at the merge. */
+	for (uint32_t at = hash & b->mask; b->slots[at].rank1; at = (at + 1) & b->mask) {
+		const struct lsb_bpe_slot *slot = &b->slots[at];
+		const struct lsb_bpe_merge *m = &b->merges[slot->rank1 - 1];
 
-		if (m->left == left && m->right == right) {
-			*rank = b->slots[at] - 1;
+		if (slot->hash == hash && m->left == left && m->right == right) {
+			*rank = slot->rank1 - 1;
 			return m->merged;
 		}
 	}
@@ -36,10 +38,11 @@ static int32_t find_merge(const struct lsb_bpe *b, int32_t left, int32_t right, 
 static int index_merge(struct lsb_bpe *b, uint32_t rank, struct lsb_error *err)
 {
 	const struct lsb_bpe_merge *new = &b->merges[rank];
-	uint32_t at = hash_pair(new->left, new->right) & b->mask;
+	const uint32_t hash = hash_pair(new->left, new->right);
+	uint32_t at = hash & b->mask;
 
-	for (int probes = 0; b->slots[at]; at = (at + 1) & b->mask) {
-		const struct lsb_bpe_merge *m = &b->merges[b->slots[at] - 1];
+	for (int probes = 0; b->slots[at].rank1; at = (at + 1) & b->mask) {
+		const struct lsb_bpe_merge *m = &b->merges[b->slots[at].rank1 - 1];
 
 		if (m->left == new->left && m->right == new->right)
 			return LSB_OK;
@@ -48,7 +51,7 @@ static int index_merge(struct lsb_bpe *b, uint32_t rank, struct lsb_error *err)
 					"model: the merges around %u all hash alike, which no real ones do",
 					rank);
 	}
-	b->slots[at] = rank + 1;
+	b->slots[at] = (struct lsb_bpe_slot){ hash, rank + 1 };
 	return LSB_OK;
 }
 

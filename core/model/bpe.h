@@ -16,8 +16,10 @@ struct lsb_bpe {
 	struct lsb_pretokenizer_traits traits;
 	struct lsb_bpe_merge {
 		int32_t left, right, merged;
-	} * merges;	 /* [n_merges] by rank */
-	uint32_t *slots; /* [mask + 1] rank + 1 by hash of (left, right); 0: free */
+	} * merges; /* [n_merges] by rank */
+	struct lsb_bpe_slot {
+		uint32_t hash, rank1; /* of (left, right); rank + 1, 0: free */
+	} * slots;		      /* [mask + 1] */
 	uint32_t mask;
 	int32_t byte_id[256]; /* -1: the vocabulary has no token for this byte */
 };

@@ -87,14 +87,17 @@ static size_t spells(const char *at, const char *part)
 	return (size_t)(at - from);
 }
 
+/* Of a system turn; keeps the search for one cheap in a template that is no real one. */
+enum { LITERAL_BYTES_MAX = 8192 };
+
 /*
  * What stands at `at` up to `close`, in a literal in `quote` marks or, if that is
  * 0, in the text between expressions; NULL if it ends, or an expression begins,
- * before `close`.
+ * before `close`, or it is very long.
  */
 static char *fixed_text(const char *at, const char *close, char quote)
 {
-	char *out = malloc(strlen(at) + 1);
+	char *out = malloc(LITERAL_BYTES_MAX + 1);
 	size_t n = 0;
 
 	if (!out)
@@ -103,7 +106,7 @@ static char *fixed_text(const char *at, const char *close, char quote)
 		const int ends =
 			quote ? *at == quote : strncmp(at, "{{", 2) == 0 || strncmp(at, "{%", 2) == 0;
 
-		if (!*at || ends) {
+		if (!*at || ends || n == LITERAL_BYTES_MAX) {
 			free(out);
 			return NULL;
 		}

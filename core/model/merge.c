@@ -31,12 +31,14 @@ void lsb_merger_free(struct lsb_merger *m)
 	*m = (struct lsb_merger){ 0 };
 }
 
+enum { ARITY = 4 }; /* children of a heap's node: shallower than a binary heap, and they share a cache line */
+
 static void heap_push(struct lsb_merger *m, uint64_t key)
 {
 	size_t at = m->heap_n++;
 
-	for (; at && m->heap[(at - 1) / 2] > key; at = (at - 1) / 2)
-		m->heap[at] = m->heap[(at - 1) / 2];
+	for (; at && m->heap[(at - 1) / ARITY] > key; at = (at - 1) / ARITY)
+		m->heap[at] = m->heap[(at - 1) / ARITY];
 	m->heap[at] = key;
 }
 
@@ -45,13 +47,16 @@ static uint64_t heap_pop(struct lsb_merger *m)
 	const uint64_t top = m->heap[0], last = m->heap[--m->heap_n];
 	size_t at = 0;
 
-	for (size_t child = 1; child < m->heap_n; child = 2 * at + 1) {
-		if (child + 1 < m->heap_n && m->heap[child + 1] < m->heap[child])
-			child++;
-		if (m->heap[child] >= last)
+	for (size_t first = 1; first < m->heap_n; first = ARITY * at + 1) {
+		const size_t end = first + ARITY < m->heap_n ? first + ARITY : m->heap_n;
+		size_t least = first;
+
+		for (size_t child = first + 1; child < end; child++)
+			least = m->heap[child] < m->heap[least] ? child : least;
+		if (m->heap[least] >= last)
 			break;
-		m->heap[at] = m->heap[child];
-		at = child;
+		m->heap[at] = m->heap[least];
+		at = least;
 	}
 	m->heap[at] = last;
 	return top;

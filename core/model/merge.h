@@ -2,8 +2,8 @@
 /*
  * Greedy merging of neighbours, the heart of BPE and of SentencePiece's BPE:
  * again and again the pair with the least priority becomes one piece, the
- * leftmost of equals first, until no pair merges. A linked list and a binary
- * heap: O(n log n) for n pieces, whatever the text.
+ * leftmost of equals first, until no pair merges. A linked list and a heap:
+ * O(n log n) for n pieces, whatever the text.
  */
 #ifndef LSB_MERGE_H
 #define LSB_MERGE_H

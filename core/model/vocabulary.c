@@ -42,9 +42,9 @@ uint32_t lsb_slots_for(uint32_t n)
 
 int32_t lsb_vocabulary_find(const struct lsb_vocabulary *v, const char *text, size_t bytes)
 {
-	uint32_t at = hash_text(text, bytes) & v->mask;
-
-	for (; v->slots[at]; at = (at + 1) & v->mask) {
+	if (bytes > v->longest)
+		return -1;
+	for (uint32_t at = hash_text(text, bytes) & v->mask; v->slots[at]; at = (at + 1) & v->mask) {
 		const int32_t id = (int32_t)(v->slots[at] - 1);
 
 		if (lsb_token_bytes(v, id) == bytes && memcmp(lsb_token_text(v, id), text, bytes) == 0)
@@ -73,6 +73,7 @@ static int index_token(struct lsb_vocabulary *v, int32_t id, struct lsb_error *e
 					(int)id);
 	}
 	v->slots[at] = (uint32_t)id + 1;
+	v->longest = bytes > v->longest ? (uint32_t)bytes : v->longest;
 	return LSB_OK;
 }
 
@@ -257,6 +258,7 @@ int lsb_vocabulary_to_bytes(struct lsb_vocabulary *v, struct lsb_error *err)
 	memset(byte_of, -1, sizeof(byte_of));
 	for (unsigned b = 0; b < 256; b++)
 		byte_of[code_point_of((uint8_t)b)] = (int16_t)b;
+	v->longest = 0;
 	memset(v->slots, 0, ((size_t)v->mask + 1) * sizeof(*v->slots));
 	for (uint32_t i = 0; !rc && i < v->n; i++) {
 		const uint32_t end = v->start[i + 1];

@@ -33,6 +33,7 @@ struct lsb_vocabulary {
 	float *score;	 /* [n]; NULL where the file has none */
 	uint32_t *slots; /* [mask + 1] id + 1 by hash of the text; 0: free */
 	uint32_t mask;
+	uint32_t longest; /* bytes of the longest text that find() knows */
 };
 
 /*
