@@ -57,7 +57,7 @@ static const struct {
 	{ "describe transport-odl --plugins " LSB_FIXTURES "/good", 4, "(did you mean 'old'?)" },
 	{ "describe workload-exit-load --plugins " LSB_FIXTURES "/exit-load", 4,
 	  "with status 3 in its constructors" },
-	{ "check " GOOD "lsbench-backend-toy.so", 0, "11 passed, 0 failed\n" },
+	{ "check " GOOD "lsbench-backend-toy.so", 0, "12 passed, 0 failed\n" },
 	{ "check " GOOD "lsbench-workload-small.so --set n=3", 0, "9 passed, 0 failed\n" },
 	{ "check " GOOD "lsbench-workload-small.so --set m=3", 4,
 	  "FAIL  options: --set: workload 'small' has no "

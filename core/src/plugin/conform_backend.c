@@ -109,7 +109,7 @@ static void slots_clear(const struct exercise *x, struct lsb_backend *b)
 		x->ops->slot_clear(b, slot);
 }
 
-/* Compare `n` rows of logits bit by bit. */
+/* Compare one row of logits bit by bit. */
 static int logits_equal(const struct exercise *x, const float *a, const float *b, const char *what,
 			struct lsb_error *err)
 {
@@ -157,6 +157,41 @@ static int check_info(struct exercise *x, struct lsb_error *err)
 	x->expected = calloc((size_t)STEP_MAX * i->vocabulary, sizeof(float));
 	x->found = calloc((size_t)STEP_MAX * i->vocabulary, sizeof(float));
 	return rc || (x->expected && x->found) ? rc : lsb_fail(err, LSB_ENOMEM, 0, "no memory for logits");
+}
+
+/*
+ * Text to ids and back. A capacity of 0 only counts; a text without spaces at
+ * its ends comes back whole, wherever a tokenizer may put one in front.
+ */
+static int check_text(struct exercise *x, struct lsb_error *err)
+{
+	static const char hello[] = "Hello, world";
+	const struct lsb_turn turn = { .role = "user", .text = hello };
+	int32_t ids[64] = { 0 };
+	char text[256] = "";
+	size_t n = 0, again = 0, bytes = 0;
+	int rc;
+
+	if (strncmp(x->model, "random:", 7) == 0)
+		return LSB_OK;
+	lsb_answer_doing(x->to, x->l->path, "encode");
+	rc = lsb_plugin_result(x->l, "encode", x->ops->encode(x->b, &turn, 1, 0, ids, 0, &n, err), err);
+	if (rc == LSB_OK && (n == 0 || n > LSB_COUNT(ids)))
+		rc = lsb_fail(err, LSB_EPLUGIN, 0, "'%s' has %zu tokens", hello, n);
+	if (rc == LSB_OK)
+		rc = lsb_plugin_result(x->l, "encode",
+				       x->ops->encode(x->b, &turn, 1, 0, ids, LSB_COUNT(ids), &again, err),
+				       err);
+	if (rc)
+		return rc;
+	if (again != n)
+		return lsb_fail(err, LSB_EPLUGIN, 0, "'%s' has %zu tokens, counted as %zu", hello, again, n);
+	lsb_answer_doing(x->to, x->l->path, "decode");
+	rc = lsb_plugin_result(x->l, "decode",
+			       x->ops->decode(x->b, ids, n, text, sizeof(text) - 1, &bytes, err), err);
+	if (rc == LSB_OK && (bytes >= sizeof(text) || !strstr(text, hello)))
+		rc = lsb_fail(err, LSB_EPLUGIN, 0, "'%s' came back as '%.64s'", hello, text);
+	return rc;
 }
 
 /* One prompt in one step: the reference for all that follows. */
@@ -277,6 +312,7 @@ static const struct {
 } checks[] = {
 	{ "opens all layers", check_open, 0 },
 	{ "info is sane and keeps to the caller's size", check_info, 0 },
+	{ "text goes to ids and back, but with random models", check_text, 0 },
 	{ "a step gives finite logits and the most probable id", check_step, 0 },
 	{ "again gives the same bits", check_run, LSB_INVARIANT_RUN },
 	{ "another sequence in the step changes no bit", check_batch, LSB_INVARIANT_BATCH },
