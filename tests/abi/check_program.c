@@ -10,6 +10,7 @@
 #include "base/base.h"
 
 #define GOOD LSB_FIXTURES "/good/"
+#define DUO(fault) LSB_FIXTURES "/duo/lsbench-transport-duo-" fault ".so"
 #define BAD(name) LSB_FIXTURES "/" name "/lsbench-workload-" name ".so"
 
 /* Run lsbench with `arguments`; its exit status, and what it wrote to either stream in *output. */
@@ -67,6 +68,17 @@ static const struct {
 	{ "check " GOOD "lsbench-transport-old.so", 4,
 	  "FAIL  connects two ranks: an idle transport connects to "
 	  "nobody" },
+	{ "check " DUO("none"), 0, "17 passed, 0 failed" },
+	{ "check " DUO("content"), 4,
+	  "FAIL  messages of 1 byte to 1 MiB arrive whole, both ways: a message of 65537" },
+	{ "check " DUO("order"), 4,
+	  "FAIL  messages of one tag arrive in order: receive 0 (tag 5) did not get" },
+	{ "check " DUO("tag"), 4, "FAIL  receives match by tag: receive 0 (tag 3) did not get message 3" },
+	{ "check " DUO("deadline"), 4,
+	  "FAIL  a wait ends at its deadline and loses nothing: wait_any with deadline 0" },
+	{ "check " DUO("truncation"), 4, "FAIL  a message longer than its receive is an error: 2000 bytes" },
+	{ "check " DUO("death"), 4,
+	  "FAIL  a peer's death is noticed: a receive from a dead peer ended with status 0" },
 	{ "check " GOOD "lsbench-transport-wrap.so", 0, "not tried: an interposer does nothing by itself" },
 	{ "check " GOOD "lsbench-workload-waived.so", 0,
 	  "waived here, the rest is not tried: there is no moon" },

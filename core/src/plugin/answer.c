@@ -4,6 +4,7 @@
  * call into a plugin, and says before each what it is about to do.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,12 +251,16 @@ int lsb_inspect_serve(int in, int out)
 {
 	const struct rlimit no_core = { 0 };
 	const struct lsb_asker to = { .fd = fcntl(out, F_DUPFD_CLOEXEC, 3) };
+	struct pollfd asker = { .fd = to.fd };
 	struct lsb_error err = { 0 };
 	json_t *request, *reply = NULL;
 
 	if (to.fd < 0 || dup2(STDERR_FILENO, out) < 0)
 		return LSB_EIO;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (poll(&asker, 1, 0) >
+	    0) /* an error is all that can be there: the asker died before the line above */
+		return LSB_EIO;
 	setrlimit(RLIMIT_CORE, &no_core);
 	request = request_read(in);
 	if (!request)

@@ -38,5 +38,7 @@ extern const size_t lsb_conform_messages_count, lsb_conform_death_count;
 int lsb_pair_send(const struct lsb_pair *p, const void *data, size_t n);
 /* One packet of at most `room` bytes; its length, or -1 when the other rank is gone or silent. */
 ssize_t lsb_pair_receive(const struct lsb_pair *p, void *data, size_t room);
+/* Whether the next packet is a signal of one byte; a verdict, of a rank that failed, stays where it is. */
+int lsb_pair_signalled(const struct lsb_pair *p);
 
 #endif

@@ -59,9 +59,9 @@ static int await_other(const struct lsb_pair *p, struct lsb_error *err)
 {
 	char byte;
 
-	return lsb_pair_receive(p, &byte, 1) == 1
-		       ? LSB_OK
-		       : lsb_fail(err, LSB_EPEER, 0, "the other rank is gone or stuck");
+	if (lsb_pair_signalled(p) && lsb_pair_receive(p, &byte, 1) == 1)
+		return LSB_OK;
+	return lsb_fail(err, LSB_EPEER, 0, "the other rank failed, is gone or stuck");
 }
 
 /* --- the plugin's operations, with their results checked ------------------- */

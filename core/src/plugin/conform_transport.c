@@ -6,8 +6,10 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,13 +30,24 @@ int lsb_pair_send(const struct lsb_pair *p, const void *data, size_t n)
 	return send(p->control, data, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -1;
 }
 
-ssize_t lsb_pair_receive(const struct lsb_pair *p, void *data, size_t room)
+/* Wait for a packet; 0 when none comes. */
+static int packet_await(const struct lsb_pair *p)
 {
 	struct pollfd wait = { .fd = p->control, .events = POLLIN };
 
-	if (poll(&wait, 1, 2 * (int)(LSB_CONFORM_PATIENCE_NS / 1000000)) <= 0)
-		return -1;
-	return recv(p->control, data, room, 0);
+	return poll(&wait, 1, 2 * (int)(LSB_CONFORM_PATIENCE_NS / 1000000)) > 0;
+}
+
+ssize_t lsb_pair_receive(const struct lsb_pair *p, void *data, size_t room)
+{
+	return packet_await(p) ? recv(p->control, data, room, 0) : -1;
+}
+
+int lsb_pair_signalled(const struct lsb_pair *p)
+{
+	char byte;
+
+	return packet_await(p) && recv(p->control, &byte, 1, MSG_PEEK | MSG_TRUNC) == 1;
 }
 
 /* --- the two ranks --------------------------------------------------------- */
@@ -43,16 +56,20 @@ ssize_t lsb_pair_receive(const struct lsb_pair *p, void *data, size_t room)
 static void verdict_share(const struct lsb_pair *p, struct verdict *own)
 {
 	struct verdict theirs;
+	ssize_t n = -1;
 
-	if (lsb_pair_send(p, own, sizeof(*own)) ||
-	    lsb_pair_receive(p, &theirs, sizeof(theirs)) != sizeof(theirs)) {
+	if (lsb_pair_send(p, own, sizeof(*own)) == 0)
+		do
+			n = lsb_pair_receive(p, &theirs, sizeof(theirs));
+		while (n == 1); /* a signal that a failed case did not wait for */
+	if (n != sizeof(theirs)) {
 		if (own->rc == LSB_OK)
 			*own = (struct verdict){ .rc = LSB_EPEER,
 						 .msg = "the other rank crashed, hung or gave up" };
 		return;
 	}
 	theirs.msg[sizeof(theirs.msg) - 1] = '\0';
-	if (own->rc == LSB_OK)
+	if (theirs.rc && (own->rc == LSB_OK || own->rc == LSB_EPEER)) /* the cause, not its consequence */
 		*own = theirs;
 }
 
@@ -103,7 +120,7 @@ static void launch(const struct lsb_asker *to, const struct lsb_loaded *l,
 		   const struct lsb_conform_case *cases, size_t n)
 {
 	struct lsb_pair p;
-	int sockets[2];
+	int sockets[2], status = 0;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)) {
@@ -118,6 +135,7 @@ static void launch(const struct lsb_asker *to, const struct lsb_loaded *l,
 		return;
 	}
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(sockets[0]);
 		p = rank_pair(to, l, 1, sockets[1]);
 		rank_run(&p, cases, n);
@@ -127,8 +145,10 @@ static void launch(const struct lsb_asker *to, const struct lsb_loaded *l,
 	p = rank_pair(to, l, 0, sockets[0]);
 	rank_run(&p, cases, n);
 	close(sockets[0]); /* a rank 1 that waits for this one ends */
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (WIFSIGNALED(status))
+		lsb_answer_result(to, 0, "rank 1 lives to its end", strsignal(WTERMSIG(status)));
 }
 
 void lsb_conform_transport(const struct lsb_asker *to, const struct lsb_loaded *l)
