@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From points to launches that can begin: what plugins and model say about each
+ * point, and what follows from it (layers of each stage, context, processors).
+ *
+ * Opens no plugin itself: it asks lsbench inspect, once for equal questions.
+ */
+#ifndef LSB_PREPARE_H
+#define LSB_PREPARE_H
+
+#include <jansson.h>
+
+#include "launch/placement.h"
+#include "suite/suite.h"
+#include "wire/job.h"
+
+struct lsb_prepared_point {
+	const struct lsb_point *point; /* borrowed from the suite */
+	int code;		       /* LSB_OK: can be launched; LSB_EUNAVAIL: waived; else broken */
+	char *reason;		       /* why not; NULL when it can; owned */
+	uint32_t *layers;	       /* [stages], owned; NULL unless it can be launched */
+	uint32_t *cpus;		       /* [nodes][threads], owned */
+	uint32_t context, max_records;
+	int oversubscribed;
+};
+
+struct lsb_prepared {
+	const struct lsb_suite *suite;
+	char *folders; /* of plugins; owned */
+	struct lsb_prepared_point *points;
+	size_t n_points;
+	json_t *provenance; /* as in the journal's first line; owned */
+};
+
+/*
+ * Prepare every point. Trouble with a point is noted in it, so that all of it
+ * can be told at once; an error is returned only for lack of memory or when
+ * this machine cannot be looked at. The caller frees `out` in either case.
+ */
+int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_prepared *out,
+		struct lsb_error *err);
+void lsb_prepared_free(struct lsb_prepared *p);
+
+/*
+ * The job of rank `rank`; its strings and arrays are borrowed from the point.
+ * `nonce` is of the launch.
+ */
+void lsb_prepared_job(const struct lsb_prepared *p, const struct lsb_prepared_point *point, uint32_t rank,
+		      const uint8_t nonce[16], struct lsb_job *out);
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launch/run.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "base/base.h"
+#include "launch/header.h"
+#include "launch/progress.h"
+#include "launch/results.h"
+#include "measure/environment.h"
+#include "suite/order.h"
+
+enum { FAILURES_IN_A_ROW = 2 }; /* and a point is not launched again */
+
+/* How a point stands. */
+struct standing {
+	uint32_t *rounds;  /* [reps] 1: launched */
+	uint32_t failures; /* in a row */
+	int is_over, code; /* not launched again; enum lsb_status of the last launch */
+};
+
+struct run {
+	const struct lsb_run_request *request;
+	const struct lsb_prepared *prepared;
+	struct lsb_results results;
+	struct lsb_controller *controller;
+	struct lsb_progress progress;
+	struct lsb_order_slot *slots; /* all launches of the suite, in order */
+	size_t n_slots;
+	struct standing *standings; /* [n_points] */
+	json_t *header;
+	int64_t next_launch;
+	struct lsb_run_result *result;
+};
+
+/* --- what has been launched --- */
+
+static void stand(struct run *r, size_t point, uint32_t round, const char *status, int code)
+{
+	struct standing *s = &r->standings[point];
+	const int failed = strcmp(status, "failed") == 0;
+
+	if (strcmp(status, "interrupted") == 0)
+		return;
+	if (round < r->prepared->points[point].point->reps)
+		s->rounds[round] = 1;
+	s->failures = failed ? s->failures + 1 : 0;
+	s->code = code;
+	s->is_over |= strcmp(status, "waived") == 0 || s->failures >= FAILURES_IN_A_ROW;
+}
+
+/* Take over what an earlier run has done. */
+static void replay(struct run *r, const json_t *lines)
+{
+	for (size_t i = 1; i < json_array_size(lines); i++) {
+		const json_t *line = json_array_get(lines, i);
+		const char *id = json_string_value(json_object_get(line, "point"));
+		const char *status = json_string_value(json_object_get(line, "status"));
+		const int64_t launch = json_integer_value(json_object_get(line, "launch"));
+
+		if (launch >= r->next_launch)
+			r->next_launch = launch + 1;
+		for (size_t k = 0; id && status && k < r->prepared->n_points; k++)
+			if (strcmp(r->prepared->points[k].point->id, id) == 0)
+				stand(r, k, (uint32_t)json_integer_value(json_object_get(line, "round")),
+				      status, (int)json_integer_value(json_object_get(line, "code")));
+	}
+}
+
+/* --- one launch --- */
+
+static void on_progress(void *user, const struct lsb_launch_progress *now)
+{
+	lsb_progress_show(user, now);
+}
+
+static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, const char *started,
+			   struct lsb_outcome *o, struct lsb_error *err)
+{
+	const struct lsb_point *point = r->prepared->points[slot->point].point;
+	const int keeps = strcmp(point->keep_records, "all") == 0 ||
+			  (strcmp(point->keep_records, "first") == 0 && slot->round == 0);
+	json_t *line = json_pack("{s:I, s:s, s:I, s:s}", "launch", (json_int_t)r->next_launch, "point",
+				 point->id, "round", (json_int_t)slot->round, "started", started);
+	json_t *records = NULL;
+	struct lsb_error why = { 0 };
+	double rate;
+	int rc = LSB_OK;
+
+	if (!line)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a line of the journal");
+	if (o->status == LSB_LAUNCH_OK) {
+		json_object_set(line, "ranks", o->ranks);
+		if (lsb_measure_launch(json_array_get(json_object_get(r->header, "points"), slot->point),
+				       o->ranks, o->records, o->n_records, line, &why)) {
+			o->status = LSB_LAUNCH_FAILED;
+			o->code = why.code;
+			(void)snprintf(o->reason, sizeof(o->reason), "its figures cannot be used: %s",
+				       why.msg);
+		}
+		if (keeps)
+			rc = lsb_results_write_records(&r->results, r->next_launch, o, &records, err);
+	}
+	json_object_set_new(line, "status", json_string(lsb_launch_status_name(o->status)));
+	json_object_set_new(line, "reason", *o->reason ? json_string(o->reason) : json_null());
+	if (o->status != LSB_LAUNCH_OK) {
+		json_object_set_new(line, "code", json_integer(o->code));
+		json_object_set_new(line, "rank", o->rank >= 0 ? json_integer(o->rank) : json_null());
+	}
+	json_object_set_new(line, "records", records ? records : json_null());
+	if (rc == LSB_OK)
+		rc = lsb_journal_append(&r->results.journal, line, err);
+	rate = json_number_value(json_object_get(json_object_get(line, "metrics"), "tokens_per_s"));
+	json_decref(line);
+	if (rc)
+		return rc;
+	stand(r, slot->point, slot->round, lsb_launch_status_name(o->status), o->code);
+	lsb_progress_end(&r->progress, o->status, rate, o->reason);
+	r->next_launch++;
+	return LSB_OK;
+}
+
+/* Start all ranks of a point and see them to their end. */
+static int launch_ranks(struct run *r, const struct lsb_order_slot *slot, struct lsb_outcome *o,
+			struct lsb_error *err)
+{
+	const struct lsb_prepared_point *prepared = &r->prepared->points[slot->point];
+	const struct lsb_point *point = prepared->point;
+	struct lsb_job *jobs = calloc(point->nodes, sizeof(*jobs));
+	char *prefix = lsb_format("%s/logs/%lld", r->results.folder, (long long)r->next_launch);
+	struct lsb_launch what = {
+		.program = r->request->program ? r->request->program : "/proc/self/exe",
+		.jobs = jobs,
+		.size = (int32_t)point->nodes,
+		.log_prefix = prefix,
+		.timeout_ns = point->timeout_ns,
+		.stall_ns = point->stall_timeout_ns,
+		.on_progress = on_progress,
+		.user = &r->progress,
+	};
+	uint8_t nonce[16];
+	int rc;
+
+	if (jobs && prefix) {
+		randombytes_buf(nonce, sizeof(nonce));
+		for (uint32_t i = 0; i < point->nodes; i++) {
+			lsb_prepared_job(r->prepared, prepared, i, nonce, &jobs[i]);
+			jobs[i].measure_peaks = slot->round == 0;
+		}
+		rc = lsb_controller_launch(r->controller, &what, o, err);
+	} else {
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for a launch of %u ranks", point->nodes);
+	}
+	free(jobs);
+	free(prefix);
+	return rc;
+}
+
+static int run_slot(struct run *r, const struct lsb_order_slot *slot, struct lsb_error *err)
+{
+	const struct lsb_prepared_point *prepared = &r->prepared->points[slot->point];
+	struct lsb_outcome o = { .rank = -1 };
+	char started[32];
+	int rc = LSB_OK;
+
+	lsb_time_text(started);
+	lsb_progress_begin(&r->progress, slot->point, prepared->point->label, slot->round,
+			   prepared->point->reps);
+	if (lsb_controller_interrupts(r->controller)) {
+		o.status = LSB_LAUNCH_INTERRUPTED;
+		(void)snprintf(o.reason, sizeof(o.reason), "interrupted before it began");
+	} else if (prepared->code) {
+		o.status = prepared->code == LSB_EUNAVAIL ? LSB_LAUNCH_WAIVED : LSB_LAUNCH_FAILED;
+		o.code = prepared->code;
+		(void)snprintf(o.reason, sizeof(o.reason), "%s", prepared->reason);
+		r->standings[slot->point].is_over = 1;
+	} else {
+		rc = launch_ranks(r, slot, &o, err);
+		r->result->n_launched++;
+	}
+	if (rc == LSB_OK)
+		rc = journal_outcome(r, slot, started, &o, err);
+	if (o.status == LSB_LAUNCH_INTERRUPTED)
+		r->result->interrupted = 1;
+	lsb_outcome_free(&o);
+	return rc;
+}
+
+/* --- the run --- */
+
+static int plan_slots(struct run *r, struct lsb_error *err)
+{
+	const struct lsb_suite *suite = r->prepared->suite;
+	const size_t n = r->prepared->n_points;
+	const enum lsb_order order = n && strcmp(suite->points[0].order, "sequential") == 0
+					     ? LSB_ORDER_SEQUENTIAL
+					     : LSB_ORDER_INTERLEAVED;
+	uint32_t *reps = calloc(n + 1, sizeof(*reps));
+	size_t *scratch = calloc(n + 1, sizeof(*scratch)), total = 0;
+	int rc = LSB_ENOMEM;
+
+	r->standings = calloc(n + 1, sizeof(*r->standings));
+	for (size_t i = 0; reps && i < n; i++) {
+		reps[i] = suite->points[i].reps;
+		total += reps[i];
+	}
+	r->slots = calloc(total + 1, sizeof(*r->slots));
+	if (reps && scratch && r->slots && r->standings) {
+		rc = LSB_OK;
+		r->n_slots = lsb_order_launches(order, suite->points[0].seed, reps, n, scratch, r->slots);
+		for (size_t i = 0; i < n; i++) {
+			r->standings[i].rounds = calloc(reps[i], sizeof(*r->standings[i].rounds));
+			if (!r->standings[i].rounds)
+				rc = LSB_ENOMEM;
+		}
+	}
+	free(reps);
+	free(scratch);
+	return rc ? lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu launches", total) : LSB_OK;
+}
+
+/* What report and reader want to know of where this was measured. */
+static int write_environment(struct run *r, struct lsb_error *err)
+{
+	static const char *const copied[] = { "argv",	      "suite",	    "suite_text",
+					      "suite_sha256", "order_seed", "gated" };
+	json_t *environment = NULL;
+	int rc = lsb_environment_collect(&environment, err);
+
+	if (rc)
+		return rc;
+	json_object_set_new(json_object_get(environment, "libraries"), "libuv",
+			    json_string(uv_version_string()));
+	for (size_t i = 0; i < LSB_COUNT(copied); i++)
+		json_object_set(environment, copied[i], json_object_get(r->header, copied[i]));
+	rc = lsb_results_write_json(&r->results, "environment.json", environment, err);
+	json_decref(environment);
+	return rc;
+}
+
+static int open_results(struct run *r, struct lsb_error *err)
+{
+	const char *folder = r->request->folder;
+	json_t *lines = NULL;
+	size_t whole;
+	char *path;
+	int rc;
+
+	if (!r->request->is_resumed) {
+		rc = lsb_results_create(folder, &r->results, err);
+		if (rc == LSB_OK)
+			rc = write_environment(r, err);
+		return rc ? rc : lsb_journal_append(&r->results.journal, r->header, err);
+	}
+	rc = lsb_results_resume(folder, &r->results, &lines, &whole, err);
+	if (rc)
+		return rc;
+	rc = lsb_header_compare(json_array_get(lines, 0), r->header, err);
+	path = lsb_results_path(&r->results, "journal.jsonl");
+	if (rc == LSB_OK)
+		rc = path ? lsb_journal_continue(path, whole, &r->results.journal, err)
+			  : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
+	if (rc == LSB_OK)
+		replay(r, lines);
+	free(path);
+	json_decref(lines);
+	return rc;
+}
+
+static int is_needed(const struct run *r, const struct lsb_order_slot *slot)
+{
+	const struct standing *s = &r->standings[slot->point];
+
+	return !s->is_over && !s->rounds[slot->round];
+}
+
+static int run_slots(struct run *r, struct lsb_error *err)
+{
+	int rc = lsb_controller_open(&r->controller, err);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < r->n_slots; i++)
+		if (is_needed(r, &r->slots[i]))
+			lsb_progress_expect(&r->progress, r->slots[i].point);
+	for (size_t i = 0; i < r->n_slots && rc == LSB_OK && !r->result->interrupted; i++) {
+		const struct lsb_order_slot *slot = &r->slots[i];
+		const int was_needed = !r->standings[slot->point].rounds[slot->round];
+
+		if (is_needed(r, slot))
+			rc = run_slot(r, slot, err);
+		else if (was_needed && r->progress.left[slot->point])
+			lsb_progress_skip(&r->progress, slot->point);
+	}
+	if (lsb_controller_interrupts(r->controller))
+		r->result->interrupted = 1;
+	lsb_controller_close(r->controller);
+	return rc;
+}
+
+/* Count points by how they ended. */
+static void judge(struct run *r)
+{
+	struct lsb_run_result *out = r->result;
+	size_t n_common = 0;
+
+	for (size_t i = 0; i < r->prepared->n_points; i++) {
+		const struct standing *s = &r->standings[i];
+
+		if (s->is_over && s->code == LSB_EUNAVAIL) {
+			out->n_waived++;
+		} else if (s->code) {
+			out->n_failed++;
+			n_common += out->code == 0 || out->code == s->code;
+			out->code = s->code;
+		}
+	}
+	if (n_common < r->prepared->n_points)
+		out->code = LSB_OK;
+}
+
+int lsb_run(const struct lsb_run_request *request, struct lsb_run_result *out, struct lsb_error *err)
+{
+	struct run r = { .request = request,
+			 .prepared = request->prepared,
+			 .result = out,
+			 .results = { .lock_fd = -1, .journal.fd = -1 } };
+	const uint64_t seed = request->prepared->n_points ? request->prepared->suite->points[0].seed : 0;
+	json_t *gated = NULL;
+	int rc;
+
+	*out = (struct lsb_run_result){ 0 };
+	if (sodium_init() < 0)
+		return lsb_fail(err, LSB_EUNAVAIL, 0, "libsodium does not work here");
+	rc = lsb_run_gate(request->prepared, &gated, err);
+	if (rc)
+		return rc;
+	r.header = lsb_header_build(request->prepared, seed, request->argc, request->argv, gated);
+	json_decref(gated);
+	if (!r.header)
+		rc = lsb_fail(err, LSB_ESUITE, 0, "the suite or the command line is not UTF-8");
+	if (rc == LSB_OK)
+		rc = plan_slots(&r, err);
+	if (rc == LSB_OK)
+		rc = lsb_progress_open(&r.progress, request->prepared->n_points, request->is_quiet, err);
+	if (rc == LSB_OK)
+		rc = open_results(&r, err);
+	if (rc == LSB_OK)
+		rc = run_slots(&r, err);
+	if (rc == LSB_OK)
+		judge(&r);
+	lsb_results_close(&r.results);
+	lsb_progress_close(&r.progress);
+	for (size_t i = 0; r.standings && i < request->prepared->n_points; i++)
+		free(r.standings[i].rounds);
+	free(r.standings);
+	free(r.slots);
+	json_decref(r.header);
+	return rc;
+}
