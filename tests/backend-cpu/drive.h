@@ -32,7 +32,8 @@ struct pipe {
 	struct lsb_backend_info info;	    /* of stage 0 */
 };
 
-/* The plugin's table, loaded once from the build folder; NULL (with a message on stderr) if it does not load. */
+/* The plugin's table, loaded once from the build folder; NULL (with a message on stderr) if it does not load.
+ */
 const struct lsb_backend_ops *drive_ops(void);
 const struct lsb_host *drive_host(void);
 
