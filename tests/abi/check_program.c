@@ -52,7 +52,7 @@ static const struct {
 	{ "plugins --json --plugins " LSB_FIXTURES "/good", 0,
 	  "\"summary\": \"Four layers of four values\"" },
 	{ "describe transport-old --plugins " LSB_FIXTURES "/good", 0,
-	  "  transport.size = size\n      does nothing\n      default: 4KiB\n      range: 1 to 1048576 B\n" },
+	  "  transport.size = size\n      does nothing\n      default: 4KiB\n      range: 1B to 1MiB\n" },
 	{ "describe transport-wrap:old --plugins " LSB_FIXTURES "/good", 0, "transport old 1.0: Built with" },
 	{ "describe old --plugins " LSB_FIXTURES "/good", 2, "is not backend-NAME" },
 	{ "describe transport-odl --plugins " LSB_FIXTURES "/good", 4, "(did you mean 'old'?)" },

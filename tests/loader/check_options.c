@@ -38,7 +38,7 @@ static const struct lsb_option table[] = {
 	  .max = 1 << 20,
 	  .offset = AT(room),
 	  .unit = "B" },
-	{ .name = "pause", .type = LSB_OPT_TIME, .def = "20ms", .offset = AT(pause) },
+	{ .name = "pause", .type = LSB_OPT_TIME, .def = "20ms", .max = 6e10, .offset = AT(pause) },
 	{ .name = "label", .type = LSB_OPT_STRING, .def = "", .offset = AT(label) },
 	{ .name = "file", .type = LSB_OPT_FILE, .help = "where from", .offset = AT(file) },
 	{ 0 },
@@ -117,8 +117,9 @@ static const struct {
 	{ "share", "1.01", NULL, "option 'share': '1.01' is out of range: 0 to 1" },
 	{ "share", "nan", NULL, "option 'share': 'nan' is not a number" },
 	{ "room", "4096", NULL, "option 'room': '4096' has no unit (write it like 64KiB or 1MB)" },
-	{ "room", "0", NULL, "option 'room': '0' is out of range: 1 to 1048576 B" },
+	{ "room", "0", NULL, "option 'room': '0' is out of range: 1B to 1MiB" },
 	{ "room", "-1KiB", NULL, "option 'room': '-1KiB' is negative" },
+	{ "pause", "2min", NULL, "option 'pause': '2min' is out of range: 0 to 60s" },
 	{ "pause", "5", NULL, "option 'pause': '5' has no unit (write it like 20ms or 2s)" },
 };
 

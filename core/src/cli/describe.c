@@ -30,7 +30,8 @@ static void words_print(const char *label, const json_t *words)
 static void option_print(const char *kind, const json_t *o)
 {
 	const char *unit = lsb_cli_text(o, "unit"), *choices = lsb_cli_text(o, "choices");
-	const json_t *standard = json_object_get(o, "default"), *least = json_object_get(o, "min");
+	const char *range = lsb_cli_text(o, "range");
+	const json_t *standard = json_object_get(o, "default");
 
 	printf("  %s.%s = %s\n", kind, lsb_cli_text(o, "name"), *choices ? choices : lsb_cli_text(o, "type"));
 	printf("      %s\n", lsb_cli_text(o, "help"));
@@ -39,11 +40,10 @@ static void option_print(const char *kind, const json_t *o)
 		       *json_string_value(standard) ? json_string_value(standard) : "(empty)");
 	else
 		puts("      must be set");
-	if (json_is_number(least))
-		printf("      range: %.15g to %.15g", json_number_value(least),
-		       json_number_value(json_object_get(o, "max")));
-	if (json_is_number(least) || *unit)
-		printf("%s%s\n", json_is_number(least) ? (*unit ? " " : "") : "      unit: ", unit);
+	if (*range)
+		printf("      range: %s\n", range);
+	else if (*unit)
+		printf("      unit: %s\n", unit);
 }
 
 static void plugin_print(const json_t *d)

@@ -109,8 +109,10 @@ static json_t *describe_options(const struct lsb_option *table)
 					lsb_option_type_name(o->type), "unit", lsb_answer_text(o->unit),
 					"default", lsb_answer_text(o->def), "choices",
 					lsb_answer_text(o->choices), "help", lsb_answer_text(o->help));
-		const int bounded = o->min != 0 || o->max != 0;
+		char range[128];
+		const int bounded = lsb_option_range(o, range, sizeof(range));
 
+		json_object_set_new(row, "range", bounded ? lsb_answer_text(range) : json_null());
 		json_object_set_new(row, "min", bounded ? json_real(o->min) : json_null());
 		json_object_set_new(row, "max", bounded ? json_real(o->max) : json_null());
 		json_array_append_new(list, row);

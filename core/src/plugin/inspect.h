@@ -32,7 +32,7 @@
  *
  * DESCRIPTION = {"path", "kind", "name", "version", "summary", "abi_minor", "interposer", "global",
  *                "waived": null or reason, "operations": [names], "direct": [memory kinds], "flags": [words],
- *                "options": [{"name", "type", "unit", "default", "min", "max", "choices", "help"}],
+ *                "options": [{"name", "type", "unit", "default", "range", "min", "max", "choices", "help"}],
  *                "inner": DESCRIPTION or null}
  */
 #ifndef LSB_INSPECT_H

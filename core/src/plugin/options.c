@@ -72,12 +72,45 @@ static int choice_parse(const char *choices, const char *word, uint32_t *index, 
 	return lsb_fail(err, LSB_ESUITE, 0, "'%s' is none of %s", word, choices);
 }
 
+/* A bound as a suite would write it: 60s, 64KiB, 5. */
+static void bound_print(uint32_t type, double value, char *out, size_t bytes)
+{
+	static const struct unit {
+		const char *name;
+		double factor;
+	} times[] = { { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "ns", 1 } },
+	  sizes[] = { { "GiB", 1 << 30 }, { "MiB", 1 << 20 }, { "KiB", 1 << 10 }, { "B", 1 } };
+	const struct unit *unit = type == LSB_OPT_TIME ? times : sizes;
+
+	if (value == 0 || (type != LSB_OPT_TIME && type != LSB_OPT_SIZE)) {
+		(void)snprintf(out, bytes, "%.15g", value);
+		return;
+	}
+	while (unit->factor > 1 && fmod(value, unit->factor) != 0)
+		unit++;
+	(void)snprintf(out, bytes, "%.15g%s", value / unit->factor, unit->name);
+}
+
+int lsb_option_range(const struct lsb_option *o, char *out, size_t bytes)
+{
+	const int has_unit = o->unit && o->type != LSB_OPT_TIME && o->type != LSB_OPT_SIZE;
+	char least[40], most[40];
+
+	if (o->min == 0 && o->max == 0)
+		return 0;
+	bound_print(o->type, o->min, least, sizeof(least));
+	bound_print(o->type, o->max, most, sizeof(most));
+	(void)snprintf(out, bytes, "%s to %s%s%s", least, most, has_unit ? " " : "", has_unit ? o->unit : "");
+	return 1;
+}
+
 static int range_check(const struct lsb_option *o, const char *text, double value, struct lsb_error *err)
 {
-	if ((o->min == 0 && o->max == 0) || (value >= o->min && value <= o->max))
+	char range[128];
+
+	if (!lsb_option_range(o, range, sizeof(range)) || (value >= o->min && value <= o->max))
 		return LSB_OK;
-	return lsb_fail(err, LSB_ESUITE, 0, "'%s' is out of range: %.15g to %.15g%s%s", text, o->min, o->max,
-			o->unit ? " " : "", o->unit ? o->unit : "");
+	return lsb_fail(err, LSB_ESUITE, 0, "'%s' is out of range: %s", text, range);
 }
 
 /* Text to value, in range. Messages are about the text alone. */
