@@ -13,9 +13,15 @@ static const struct command {
 	const char *summary; /* NULL: lsbench calls it itself, people do not */
 	int (*function)(int argc, char **argv);
 } commands[] = {
+	{ "plan", "what a suite would run", lsb_cmd_plan },
 	{ "plugins", "list every plugin found, and where", lsb_cmd_plugins },
 	{ "describe", "options and capabilities of a plugin", lsb_cmd_describe },
 	{ "check", "conformance run of a plugin file", lsb_cmd_check },
+	{ "generate", "one answer from one model in this process", lsb_cmd_generate },
+	{ "tokenize", "token ids of the text on standard input", lsb_cmd_tokenize },
+	{ "score", "judge predictions against references", lsb_cmd_score },
+	{ "node", NULL, lsb_cmd_node },
+	{ "run", NULL, lsb_cmd_run }, /* `lsbench SUITE.ini` */
 	{ "inspect", NULL, lsb_cmd_inspect },
 };
 

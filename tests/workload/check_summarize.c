@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/loader.h"
+
+static struct lsb_error err;
+
+/* Open the plugin with `data`; the workload in *w or an error. */
+static int open_with(const char *data, struct lsb_loaded **loaded, struct lsb_workload **w)
+{
+	const struct lsb_setting settings[] = { { "data", data, "test" } };
+
+	ck_assert_msg(lsb_plugin_load(LSB_WORKLOAD, "summarize", LSB_BINARY_DIR "/plugins", loaded, &err) ==
+			      LSB_OK,
+		      "%s", err.msg);
+	ck_assert_int_eq(lsb_loaded_configure(*loaded, settings, 1, NULL, &err), LSB_OK);
+	return (*loaded)->ops.workload.open(&(*loaded)->host, (*loaded)->options, w, &err);
+}
+
+static const char *write_file(const char *text)
+{
+	static char path[] = "/tmp/lsbench-summarize-XXXXXX";
+	int fd;
+
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	return path;
+}
+
+START_TEST(built_in_articles_have_the_reports_sizes)
+{
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+	uint64_t n;
+
+	ck_assert_msg(open_with("", &loaded, &w) == LSB_OK, "%s", err.msg);
+	n = loaded->ops.workload.count(w);
+	ck_assert_uint_ge(n, 24);
+	for (uint64_t i = 0; i < n; i++) {
+		struct lsb_request request = { .struct_size = sizeof(request) };
+		const struct lsb_answer same = { .struct_size = sizeof(same),
+						 .index = i,
+						 .text = "entirely unrelated" };
+		struct lsb_metric scores[LSB_SCORES_MAX];
+		size_t n_scores;
+
+		ck_assert_int_eq(loaded->ops.workload.get(w, i, &request, &err), LSB_OK);
+		ck_assert_uint_eq(request.n_turns, 1);
+		ck_assert_str_eq(request.turns[0].role, "user");
+		ck_assert_ptr_eq(
+			strstr(request.turns[0].text, "Summarize the following article in one sentence.\n\n"),
+			request.turns[0].text);
+		ck_assert_uint_ge(strlen(request.turns[0].text), 300);
+		ck_assert_uint_le(strlen(request.turns[0].text), 3000);
+		ck_assert_int_eq(loaded->ops.workload.score(w, &same, scores, &n_scores, &err), LSB_OK);
+		ck_assert_uint_eq(n_scores, 4);
+		ck_assert_double_lt(scores[0].value, 0.1);
+	}
+	loaded->ops.workload.close(w);
+	lsb_loaded_free(loaded);
+}
+END_TEST
+
+static const struct {
+	const char *text, *id, *article;
+} readable[] = {
+	{ "{\"id\": \"x\", \"article\": \"One.\", \"reference\": \"1\"}\n", "x", "One." },
+	{ "\n\n{\"id\": 7, \"document\": \"Two.\", \"summary\": \"2\"}", "7", "Two." },
+	{ "[{\"input\": \"Three.\", \"output\": \"3\", \"instruction\": \"...\"}]", "0", "Three." },
+	{ "[{\"id\": \"c\", \"article\": \"Four.\", \"highlights\": \"4\\n5\"}]", "c", "Four." },
+};
+
+START_TEST(user_files_are_read)
+{
+	const char *path = write_file(readable[_i].text);
+	struct lsb_request request = { .struct_size = sizeof(request) };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_msg(open_with(path, &loaded, &w) == LSB_OK, "%s", err.msg);
+	ck_assert_uint_eq(loaded->ops.workload.count(w), 1);
+	ck_assert_int_eq(loaded->ops.workload.get(w, 0, &request, &err), LSB_OK);
+	ck_assert_str_eq(request.id, readable[_i].id);
+	ck_assert_ptr_nonnull(strstr(request.turns[0].text, readable[_i].article));
+	loaded->ops.workload.close(w);
+	lsb_loaded_free(loaded);
+	unlink(path);
+}
+END_TEST
+
+static const struct {
+	const char *text, *message;
+} wrong[] = {
+	{ "", "has no items" },
+	{ "[]", "has no items" },
+	{ "{\"article\": \"a\"}\nnot json\n", ":2: " },
+	{ "{\"article\": 5}\n", ":1: neither an \"article\" nor a \"reference\" that is a string" },
+	{ "[1, 2]", ":1: not a JSON object" },
+	{ "[{\"article\": \"a\"}", ":1: " },
+	{ "{\"article\": \"\\ud800\"}\n", ":1: " },
+};
+
+START_TEST(wrong_files_are_refused_with_their_line)
+{
+	const char *path = write_file(wrong[_i].text);
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_int_eq(open_with(path, &loaded, &w), LSB_EINVAL);
+	ck_assert_msg(strstr(err.msg, wrong[_i].message) && strstr(err.msg, path), "%s", err.msg);
+	lsb_loaded_free(loaded);
+	unlink(path);
+}
+END_TEST
+
+START_TEST(a_missing_file_is_an_input_error)
+{
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_int_eq(open_with("/nowhere/articles.jsonl", &loaded, &w), LSB_EIO);
+	ck_assert_msg(strstr(err.msg, "/nowhere/articles.jsonl") != NULL, "%s", err.msg);
+	lsb_loaded_free(loaded);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("summarize");
+	TCase *tc = tcase_create("summarize");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tc, built_in_articles_have_the_reports_sizes);
+	tcase_add_loop_test(tc, user_files_are_read, 0, sizeof(readable) / sizeof(readable[0]));
+	tcase_add_loop_test(tc, wrong_files_are_refused_with_their_line, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(tc, a_missing_file_is_an_input_error);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
