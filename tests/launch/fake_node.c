@@ -5,6 +5,7 @@
  *
  *	fake_node node DEED RANK --fd N
  *
+ * or, where the command line is not the test's, by a model called random:DEED:RANK,
  * so that tests can see what the controller makes of it. Ranks other than RANK
  * behave well.
  */
@@ -170,7 +171,12 @@ static void in_run(void)
 static void report(const struct lsb_job *job)
 {
 	struct lsb_record records[3] = { { .kind = LSB_REC_COMPUTE, .t0_ns = 1, .t1_ns = 2, .peer = -1 } };
-	char text[128];
+	static const char requests[] =
+		",\"requests\":[{\"i\":0,\"id\":\"a\",\"prompt_tokens\":5,\"generated_tokens\":2,\"finish\":"
+		"\"length\","
+		"\"arrival_ns\":1,\"first_ns\":1000000001,\"last_ns\":2000000001,\"token_ns\":[0,1000000000],"
+		"\"ids\":[1,2],\"text\":\"b\"}]";
+	char text[512];
 
 	phase = "report";
 	if (does("die-report"))
@@ -180,11 +186,25 @@ static void report(const struct lsb_job *job)
 	say(LSB_FRAME_RECORDS, records, sizeof(records));
 	for (uint32_t i = 0; does("many-records") && i < job->max_records; i++)
 		say(LSB_FRAME_RECORDS, records, sizeof(records));
-	(void)snprintf(text, sizeof(text), "{\"rank\":%d,\"run_s\":1.5}",
-		       does("foreign-result") ? 77 : job->rank);
+	(void)snprintf(text, sizeof(text),
+		       "{\"rank\":%d,\"stage\":%d,\"replica\":0,\"run_t0_ns\":1,\"run_t1_ns\":2000000001,"
+		       "\"run_s\":2.0,\"load_s\":1.0,\"preprocess_s\":0.5%s}",
+		       does("foreign-result") ? 77 : job->rank, job->rank, job->rank == 0 ? requests : "");
 	say_text(LSB_FRAME_RESULT, text);
 	if (does("crash-late"))
 		abort();
+}
+
+/* "random:DEED:RANK" of the job; a model that is no such thing asks for nothing. */
+static void read_deed(struct lsb_job *job)
+{
+	char *rank = strrchr(job->model, ':');
+
+	if (strncmp(job->model, "random:", 7) != 0 || rank == job->model + 6)
+		return;
+	*rank = '\0';
+	deed = job->model + 7;
+	is_culprit = job->rank == atoi(rank + 1);
 }
 
 int main(int argc, char **argv)
@@ -194,10 +214,10 @@ int main(int argc, char **argv)
 	size_t length;
 	char *text;
 
-	if (argc != 6 || strcmp(argv[1], "node") != 0 || strcmp(argv[4], "--fd") != 0)
+	if ((argc != 6 && argc != 4) || strcmp(argv[1], "node") != 0 || strcmp(argv[argc - 2], "--fd") != 0)
 		return 2;
-	deed = argv[2];
-	channel.fd = atoi(argv[5]);
+	deed = argc == 6 ? argv[2] : "";
+	channel.fd = atoi(argv[argc - 1]);
 	for (int fd = channel.fd + 1; fd < 64; fd++)
 		if (fcntl(fd, F_GETFD) >= 0) {
 			fprintf(stderr, "descriptor %d was inherited\n", fd);
@@ -213,7 +233,9 @@ int main(int argc, char **argv)
 	if (lsb_job_parse(text, length, &job, NULL))
 		return 6;
 	free(text);
-	is_culprit = job.rank == atoi(argv[3]);
+	is_culprit = argc == 6 && job.rank == atoi(argv[3]);
+	if (argc == 4)
+		read_deed(&job);
 	before_address();
 	say_text(LSB_FRAME_ADDRESS, "{\"address\":\"AAEC\"}");
 	free(expect(LSB_FRAME_ADDRESSES, &length));

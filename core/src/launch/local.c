@@ -103,7 +103,7 @@ int lsb_local_start(const char *program, const char *const *arguments, const cha
 	size_t n = 0;
 	int rc;
 
-	s.arguments[n++] = program;
+	s.arguments[n++] = "lsbench";
 	s.arguments[n++] = "node";
 	for (size_t i = 0; arguments && arguments[i] && i < ARGUMENTS_MAX; i++)
 		s.arguments[n++] = arguments[i];

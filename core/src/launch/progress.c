@@ -126,6 +126,8 @@ void lsb_progress_end(struct lsb_progress *p, enum lsb_launch_status status, dou
 		return;
 	if (status == LSB_LAUNCH_OK)
 		(void)snprintf(result, sizeof(result), "%.1f tokens/s", rate);
+	else if (status == LSB_LAUNCH_INTERRUPTED)
+		(void)snprintf(result, sizeof(result), "%s", reason);
 	else
 		(void)snprintf(result, sizeof(result), "%s: %s", lsb_launch_status_name(status), reason);
 	format_left(p, left, sizeof(left));
