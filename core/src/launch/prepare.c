@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch/prepare.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "launch/provenance.h"
@@ -214,13 +216,30 @@ static char *find_obstacle(const struct lsb_point *point)
 	return NULL;
 }
 
+/* A model file that is not there is a fault of the model, whatever backend would say of it. */
+static int check_model(const struct lsb_point *point, struct lsb_error *err)
+{
+	char *path = lsb_provenance_model_path(point->model, point->base);
+	int rc = LSB_OK;
+
+	if (!path)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
+	if (*path && access(path, R_OK))
+		rc = lsb_fail(err, LSB_EMODEL, errno, "model: cannot open '%s': %s", path, strerror(errno));
+	free(path);
+	return rc;
+}
+
 static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct lsb_error *err)
 {
 	const struct lsb_point *point = to->point;
-	const json_t *answer = ask(p, point, err), *model;
+	const json_t *answer, *model;
 	struct lengths lengths;
-	int rc;
+	int rc = check_model(point, err);
 
+	if (rc)
+		return rc;
+	answer = ask(p, point, err);
 	if (!answer)
 		return err->code;
 	if (json_is_string(json_object_get(answer, "waived")))

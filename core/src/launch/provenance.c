@@ -88,18 +88,24 @@ int lsb_provenance_digest(const char *path, char hex[LSB_DIGEST_HEX], struct lsb
 	return rc;
 }
 
+char *lsb_provenance_model_path(const char *model, const char *base)
+{
+	if (strncmp(model, "random:", 7) == 0)
+		return strdup("");
+	return *model == '/' || !base ? strdup(model) : lsb_format("%s/%s", base, model);
+}
+
 int lsb_provenance_model(const char *model, const char *base, char hex[LSB_DIGEST_HEX], struct lsb_error *err)
 {
-	char *path;
-	int rc;
+	char *path = lsb_provenance_model_path(model, base);
+	int rc = LSB_OK;
 
-	if (strncmp(model, "random:", 7) == 0) {
+	if (!path)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
+	if (*path)
+		rc = lsb_provenance_digest(path, hex, err);
+	else
 		lsb_digest(model, strlen(model), hex);
-		return LSB_OK;
-	}
-	path = *model == '/' || !base ? strdup(model) : lsb_format("%s/%s", base, model);
-	rc = path ? lsb_provenance_digest(path, hex, err)
-		  : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
 	free(path);
-	return rc == LSB_EIO ? (err->code = LSB_EMODEL) : rc;
+	return rc;
 }

@@ -16,6 +16,8 @@
  */
 int lsb_provenance_digest(const char *path, char hex[LSB_DIGEST_HEX], struct lsb_error *err);
 
+/* The file of a model as a suite writes it, malloc'ed; "" for a random:... one; NULL without memory. */
+char *lsb_provenance_model_path(const char *model, const char *base);
 /* The digest of a model as a suite writes it: of the file, or of the text of a random:... one. */
 int lsb_provenance_model(const char *model, const char *base, char hex[LSB_DIGEST_HEX],
 			 struct lsb_error *err);

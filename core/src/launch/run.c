@@ -284,7 +284,8 @@ static int run_slots(struct run *r, struct lsb_error *err)
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < r->n_slots; i++)
-		if (is_needed(r, &r->slots[i]))
+		if (is_needed(r, &r->slots[i]) && (r->prepared->points[r->slots[i].point].code == LSB_OK ||
+						   r->progress.left[r->slots[i].point] == 0))
 			lsb_progress_expect(&r->progress, r->slots[i].point);
 	for (size_t i = 0; i < r->n_slots && rc == LSB_OK && !r->result->interrupted; i++) {
 		const struct lsb_order_slot *slot = &r->slots[i];
