@@ -10,7 +10,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 	set(lsb_avx2_options -mavx2 -mfma -mf16c -mbmi2)
 	set(lsb_avx512_options ${lsb_avx2_options} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
 	target_sources(lsb_cpu_kernels PRIVATE ${lsb_kernels_dir}/kernels_avx2.c ${lsb_kernels_dir}/kernels_avx512.c)
-	target_compile_definitions(lsb_cpu_kernels PRIVATE LSB_KERNELS_X86=1)
+	target_compile_definitions(lsb_cpu_kernels PRIVATE LSB_KERNELS_X86=1 LSB_FEW_TILES=$<BOOL:${LSB_SANITIZE}>)
 	set_source_files_properties(${lsb_kernels_dir}/kernels_avx2.c PROPERTIES COMPILE_OPTIONS "${lsb_avx2_options}")
 	set_source_files_properties(${lsb_kernels_dir}/kernels_avx512.c PROPERTIES COMPILE_OPTIONS
 		"${lsb_avx512_options};-mprefer-vector-width=512")

@@ -43,7 +43,8 @@ struct lsb_kernels {
 	/* --- weights ----------------------------------------------------- */
 	enum lsb_act (*act_kind)(uint32_t type);
 	size_t (*panel_bytes)(uint32_t type, size_t cols);
-	/* `n` <= LSB_PANEL file-format rows, row_bytes apart, into one panel. cols is a multiple of the type's block. */
+	/* `n` <= LSB_PANEL file-format rows, row_bytes apart, into one panel. cols is a multiple of the
+	 * type's block. */
 	void (*pack)(uint32_t type, size_t cols, const void *rows, size_t row_bytes, size_t n, void *panel);
 	/* Row `row` (0..15) of a panel, dequantised: out[cols]. Exactly lsb_dequantize's values. */
 	void (*unpack_row)(uint32_t type, size_t cols, const void *panel, size_t row, float *out);
@@ -65,7 +66,8 @@ struct lsb_kernels {
 	/* --- element-wise, one token each -------------------------------- */
 	/* out[i] = x[i] / sqrt(mean(x^2) + eps) * w[i]; the mean in fixed order. */
 	void (*rms_norm)(const float *x, const float *w, size_t n, float eps, float *out);
-	/* Rotate adjacent pairs (x[2i], x[2i+1]) of the first rope_dim values of each head; cs = [rope_dim/2][cos, sin]. */
+	/* Rotate adjacent pairs (x[2i], x[2i+1]) of the first rope_dim values of each head; cs =
+	 * [rope_dim/2][cos, sin]. */
 	void (*rope)(float *x, size_t n_heads, size_t head_dim, size_t rope_dim, const float *cs);
 	/* out[i] = gate[i] / (1 + exp(-gate[i])) * up[i]; out may be gate. exp is our own, within 2 ulp. */
 	void (*silu_mul)(const float *gate, const float *up, size_t n, float *out);
@@ -83,9 +85,9 @@ struct lsb_kernels {
 	 * ascending blocks of fixed size from 0, so a result depends on neither n_q
 	 * nor chunking. `work` has attention_work(max last + 1, head_dim) bytes.
 	 */
-	void (*attention)(const float *q, size_t q_stride, size_t n_q, const uint32_t *last, const uint16_t *k,
-			  const uint16_t *v, size_t kv_stride, size_t head_dim, float scale, float *out,
-			  size_t out_stride, void *work);
+	void (*attention)(const float *q, size_t q_stride, size_t n_q, const uint32_t *last,
+			  const uint16_t *k, const uint16_t *v, size_t kv_stride, size_t head_dim,
+			  float scale, float *out, size_t out_stride, void *work);
 	size_t (*attention_work)(size_t positions, size_t head_dim);
 
 	/* Sum of all 64-byte words read, for measuring read bandwidth: reads `bytes` at `p` once. */

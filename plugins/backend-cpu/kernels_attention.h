@@ -6,7 +6,9 @@
  * query (Milakov and Gimelshein, "Online normalizer calculation for softmax",
  * 2018). A block of K is transposed to fp32 [dim][position] once, so that
  * scores need no sum across lanes, and a block of V is widened once; both then
- * serve up to GROUP queries, in tiles that keep their sums in registers.
+ * serve up to GROUP queries, in tiles that keep their sums in registers. Where one
+ * tile is all there is (a decode step), the transposed K stays in halves and V is
+ * read in place: the same values with half the stores.
  *
  * A query's operations do not depend on its neighbours: a score is one chain
  * over dims, a weighted sum one chain over the query's own positions. Positions
@@ -39,8 +41,11 @@ struct attention {
 	float scale;
 	uint32_t last[GROUP];
 	float max[GROUP], total[GROUP];
-	float *k;   /* [head_dim rounded up to 8][POS] */
-	float *v;   /* [POS][dim16] */
+	float *k;		  /* [head_dim rounded up to 8][POS] */
+	float *v;		  /* [POS][dim16] */
+	uint16_t *k_halves;	  /* instead of k, as long */
+	const uint16_t *v_halves; /* instead of v, v_stride apart */
+	size_t v_stride;
 	float *sum; /* [GROUP][dim16] */
 };
 
@@ -55,10 +60,10 @@ static size_t attention_work(size_t positions, size_t head_dim)
 	return (2 * POS + GROUP) * round_up_16(head_dim) * sizeof(float) + 64;
 }
 
-/* 8 dims of 16 positions, rows[p][0..7] of each, to to[dim * POS + position]. */
-INLINE void transpose_8x16(const uint16_t *const rows[16], size_t d, float *to)
+/* Dims d..d+7 of 16 positions, as 8 vectors of 16 halves. */
+INLINE void transpose_8x16(const uint16_t *const rows[16], size_t d, __m256i b[8])
 {
-	__m256i a[8], b[8];
+	__m256i a[8];
 
 	UNROLL
 	for (size_t i = 0; i < 8; i++) /* position i in the low lane, i + 8 in the high one */
@@ -82,13 +87,27 @@ INLINE void transpose_8x16(const uint16_t *const rows[16], size_t d, float *to)
 		b[2 * i] = _mm256_unpacklo_epi64(a[i], a[i + 4]);
 		b[2 * i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 4]);
 	}
-	UNROLL
-	for (size_t i = 0; i < 8; i++)
-		v16_store(to + i * POS, v16_from_f16(b[i]));
 }
 
-/* n <= 16 positions of K from `k` into columns of a->k; the other columns become 0. */
-static void widen_k(const struct attention *a, const uint16_t *k, size_t kv_stride, size_t n, float *to)
+/* The same to row d and column `at` of K in the work area. */
+INLINE void put_k(const struct attention *a, int halves, const uint16_t *const rows[16], size_t from,
+		  size_t d, size_t at)
+{
+	__m256i b[8];
+
+	transpose_8x16(rows, from, b);
+	UNROLL
+	for (size_t i = 0; i < 8; i++) {
+		if (halves)
+			_mm256_storeu_si256((__m256i *)(a->k_halves + (d + i) * POS + at), b[i]);
+		else
+			v16_store(a->k + (d + i) * POS + at, v16_from_f16(b[i]));
+	}
+}
+
+/* n <= 16 positions of K from `k` into columns from `at` of the work area; the other columns become 0. */
+INLINE void widen_k(const struct attention *a, int halves, const uint16_t *k, size_t kv_stride, size_t n,
+		    size_t at)
 {
 	static const uint16_t zeros[DIM_MAX];
 	const uint16_t *rows[16];
@@ -98,7 +117,7 @@ static void widen_k(const struct attention *a, const uint16_t *k, size_t kv_stri
 	for (size_t i = 0; i < 16; i++)
 		rows[i] = i < n ? k + i * kv_stride : zeros;
 	for (; d + 8 <= a->head_dim; d += 8)
-		transpose_8x16(rows, d, to + d * POS);
+		put_k(a, halves, rows, d, d, at);
 	if (d == a->head_dim)
 		return;
 	memset(tail, 0, sizeof(tail));
@@ -106,7 +125,7 @@ static void widen_k(const struct attention *a, const uint16_t *k, size_t kv_stri
 		memcpy(tail[i], rows[i] + d, (a->head_dim - d) * sizeof(uint16_t));
 		rows[i] = tail[i];
 	}
-	transpose_8x16(rows, 0, to + d * POS);
+	put_k(a, halves, rows, 0, d, at);
 }
 
 static void widen_v(const struct attention *a, const uint16_t *v, size_t kv_stride, size_t n)
@@ -124,7 +143,8 @@ static void widen_v(const struct attention *a, const uint16_t *v, size_t kv_stri
 }
 
 /* scores[i][0..POS-1] of n queries (a constant where this is inlined). */
-INLINE void score_tile(const struct attention *a, size_t n, const float *q, float scores[TILE][POS])
+INLINE void score_tile(const struct attention *a, int halves, size_t n, const float *q,
+		       float scores[TILE][POS])
 {
 	struct v16 s[TILE][2];
 
@@ -132,7 +152,9 @@ INLINE void score_tile(const struct attention *a, size_t n, const float *q, floa
 	for (size_t i = 0; i < n; i++)
 		s[i][0] = s[i][1] = v16_set1(0.0f);
 	for (size_t d = 0; d < a->head_dim; d++) {
-		const struct v16 k0 = v16_load(a->k + d * POS), k1 = v16_load(a->k + d * POS + 16);
+		const struct v16 k0 = halves ? v16_load_f16(a->k_halves + d * POS) : v16_load(a->k + d * POS);
+		const struct v16 k1 =
+			halves ? v16_load_f16(a->k_halves + d * POS + 16) : v16_load(a->k + d * POS + 16);
 
 		UNROLL
 		for (size_t i = 0; i < n; i++) {
@@ -204,8 +226,8 @@ INLINE void soften(struct attention *a, size_t n, size_t first, const size_t *co
 }
 
 /* sum[i][0..16 * wide) = factor[i] * sum + weights of positions [from, to) times V, n queries. */
-INLINE void value_tile(const struct attention *a, size_t n, size_t wide, size_t from, size_t to,
-		       const float *v, const float weights[TILE][POS], const float *factor, float *sum)
+INLINE void value_tile(const struct attention *a, int halves, size_t n, size_t wide, size_t from, size_t to,
+		       size_t d, const float weights[TILE][POS], const float *factor, float *sum)
 {
 	struct v16 s[TILE][WIDE];
 
@@ -217,7 +239,8 @@ INLINE void value_tile(const struct attention *a, size_t n, size_t wide, size_t 
 	for (size_t p = from; p < to; p++) {
 		UNROLL
 		for (size_t j = 0; j < wide; j++) {
-			const struct v16 x = v16_load(v + p * a->dim16 + 16 * j);
+			const struct v16 x = halves ? v16_load_f16(a->v_halves + p * a->v_stride + d + 16 * j)
+						    : v16_load(a->v + p * a->dim16 + d + 16 * j);
 
 			UNROLL
 			for (size_t i = 0; i < n; i++)
@@ -231,36 +254,36 @@ INLINE void value_tile(const struct attention *a, size_t n, size_t wide, size_t 
 		v16_store(sum + i * a->dim16 + 16 * j, s[i][j]);
 }
 
-INLINE void value_rows(const struct attention *a, size_t n, size_t from, size_t to,
+INLINE void value_rows(const struct attention *a, int halves, size_t n, size_t from, size_t to,
 		       const float weights[TILE][POS], const float *factor, float *sum)
 {
 	size_t d = 0;
 
 	for (; d + 16 * WIDE <= a->dim16; d += 16 * WIDE)
-		value_tile(a, n, WIDE, from, to, a->v + d, weights, factor, sum + d);
+		value_tile(a, halves, n, WIDE, from, to, d, weights, factor, sum + d);
 	for (; d < a->dim16; d += 16)
-		value_tile(a, n, 1, from, to, a->v + d, weights, factor, sum + d);
+		value_tile(a, halves, n, 1, from, to, d, weights, factor, sum + d);
 }
 
 /* One block of positions for queries [first, first + n) of the group; count[i] positions are query i's. */
-INLINE void attend_tile(struct attention *a, size_t n, size_t first, const size_t *count)
+INLINE void attend_tile(struct attention *a, int halves, size_t n, size_t first, const size_t *count)
 {
 	static const float ones[1] = { 1.0f };
 	float scores[TILE][POS], factor[16];
 	size_t common = POS;
 
-	score_tile(a, n, a->q + first * a->q_stride, scores);
+	score_tile(a, halves, n, a->q + first * a->q_stride, scores);
 	soften(a, n, first, count, scores, factor);
 	for (size_t i = 0; i < n; i++)
 		common = count[i] < common ? count[i] : common;
-	value_rows(a, n, 0, common, (const float(*)[POS])scores, factor, a->sum + first * a->dim16);
+	value_rows(a, halves, n, 0, common, (const float(*)[POS])scores, factor, a->sum + first * a->dim16);
 	for (size_t i = 0; i < n; i++)
 		if (count[i] > common)
-			value_rows(a, 1, common, count[i], (const float(*)[POS])(scores + i), ones,
+			value_rows(a, halves, 1, common, count[i], (const float(*)[POS])(scores + i), ones,
 				   a->sum + (first + i) * a->dim16);
 }
 
-static void attend_block(struct attention *a, size_t n_q, size_t pos0)
+INLINE void attend_block(struct attention *a, int halves, size_t n_q, size_t pos0)
 {
 	for (size_t first = 0; first < n_q;) {
 		const size_t left = n_q - first;
@@ -274,18 +297,18 @@ static void attend_block(struct attention *a, size_t n_q, size_t pos0)
 			any |= count[i];
 		}
 		if (any && n == TILE)
-			attend_tile(a, TILE, first, count);
+			attend_tile(a, halves, TILE, first, count);
 		else if (TILE > 3 && any && n == 3)
-			attend_tile(a, 3, first, count);
+			attend_tile(a, halves, 3, first, count);
 		else if (any && n == 2)
-			attend_tile(a, 2, first, count);
+			attend_tile(a, halves, 2, first, count);
 		else if (any)
-			attend_tile(a, 1, first, count);
+			attend_tile(a, halves, 1, first, count);
 		first += n;
 	}
 }
 
-static void attend_group(struct attention *a, size_t n_q, const uint16_t *k, const uint16_t *v,
+INLINE void attend_group(struct attention *a, int halves, size_t n_q, const uint16_t *k, const uint16_t *v,
 			 size_t kv_stride, float *out, size_t out_stride)
 {
 	size_t end = 0;
@@ -299,10 +322,13 @@ static void attend_group(struct attention *a, size_t n_q, const uint16_t *k, con
 	for (size_t pos = 0; pos < end; pos += POS) {
 		const size_t n = end - pos < POS ? end - pos : POS, n0 = n < 16 ? n : 16;
 
-		widen_k(a, k + pos * kv_stride, kv_stride, n0, a->k);
-		widen_k(a, k + (pos + n0) * kv_stride, kv_stride, n - n0, a->k + 16);
-		widen_v(a, v + pos * kv_stride, kv_stride, n);
-		attend_block(a, n_q, pos);
+		widen_k(a, halves, k + pos * kv_stride, kv_stride, n0, 0);
+		widen_k(a, halves, k + (pos + n0) * kv_stride, kv_stride, n - n0, 16);
+		if (halves)
+			a->v_halves = v + pos * kv_stride;
+		else
+			widen_v(a, v + pos * kv_stride, kv_stride, n);
+		attend_block(a, halves, n_q, pos);
 	}
 	for (size_t i = 0; i < n_q; i++)
 		for (size_t d = 0; d < a->head_dim; d++)
@@ -317,7 +343,9 @@ static void attention(const float *q, size_t q_stride, size_t n_q, const uint32_
 	struct attention a = { .head_dim = head_dim, .dim16 = round_up_16(head_dim), .scale = scale };
 
 	a.q_stride = q_stride;
+	a.v_stride = kv_stride;
 	a.k = area;
+	a.k_halves = (uint16_t *)area;
 	a.v = a.k + a.dim16 * POS;
 	a.sum = a.v + POS * a.dim16;
 	for (size_t first = 0; first < n_q; first += GROUP) {
@@ -325,7 +353,10 @@ static void attention(const float *q, size_t q_stride, size_t n_q, const uint32_
 
 		a.q = q + first * q_stride;
 		memcpy(a.last, last + first, n * sizeof(a.last[0]));
-		attend_group(&a, n, k, v, kv_stride, out + first * out_stride, out_stride);
+		if (n <= TILE && head_dim % 16 == 0)
+			attend_group(&a, 1, n, k, v, kv_stride, out + first * out_stride, out_stride);
+		else
+			attend_group(&a, 0, n, k, v, kv_stride, out + first * out_stride, out_stride);
 	}
 }
 
