@@ -228,7 +228,7 @@ static int backend_info(const struct lsb_backend *b, struct lsb_backend_info *ou
 		.invariant_over =
 			LSB_INVARIANT_BATCH | LSB_INVARIANT_CHUNK | LSB_INVARIANT_SPLIT | LSB_INVARIANT_RUN,
 		.flags = LSB_BACKEND_INLINE,
-		.mem_kinds = 1u << LSB_MEM_HOST | 1u << LSB_MEM_PINNED,
+		.mem_kinds = 1u << LSB_MEM_HOST,
 		.bos = b->tokenizer ? lsb_tokenizer_bos(b->tokenizer) : -1,
 		.load_bytes = b->weights.load_bytes,
 		.weight_bytes = b->weights.arena_bytes,

@@ -52,11 +52,16 @@ static const struct lsb_option options[] = {
 	{ 0 },
 };
 
+/* The turns of one request, which are views for as long as the workload lives. */
+struct prompt {
+	char *text; /* owned; NULL: not asked for yet */
+	struct lsb_turn turns[TURNS_MAX];
+};
+
 struct lsb_workload {
 	const struct options *options;
 	struct lsb_dataset set;
-	struct lsb_turn turns[TURNS_MAX]; /* of the request that was asked for last */
-	char **prompts;			  /* [set.n], made when asked for; owned */
+	struct prompt *prompts; /* [set.n], made when asked for */
 };
 
 static void summarize_close(struct lsb_workload *w)
@@ -64,7 +69,7 @@ static void summarize_close(struct lsb_workload *w)
 	if (!w)
 		return;
 	for (size_t i = 0; w->prompts && i < w->set.n; i++)
-		free(w->prompts[i]);
+		free(w->prompts[i].text);
 	free(w->prompts);
 	lsb_dataset_close(&w->set);
 	free(w);
@@ -101,23 +106,20 @@ static uint64_t summarize_count(const struct lsb_workload *w)
 	return limit && limit < w->set.n ? limit : w->set.n;
 }
 
-/* "INSTRUCTION\n\nARTICLE", kept until close since requests are views. */
-static const char *prompt_of(struct lsb_workload *w, uint64_t index)
+/* "INSTRUCTION\n\nARTICLE", or the article alone without an instruction; malloc'ed. */
+static char *prompt_text(const char *instruction, const char *article)
 {
-	const char *instruction = w->options->instruction, *article = w->set.items[index].article;
 	const size_t n = strlen(instruction), m = strlen(article);
-	char *text = w->prompts[index];
+	char *text = malloc(n + m + 3), *at = text;
 
-	if (text)
-		return text;
-	text = malloc(n + m + 3);
 	if (!text)
 		return NULL;
-	memcpy(text, instruction, n);
-	if (n)
-		memcpy(text + n, "\n\n", 2);
-	memcpy(text + (n ? n + 2 : 0), article, m + 1);
-	w->prompts[index] = text;
+	if (n) {
+		memcpy(at, instruction, n);
+		memcpy(at + n, "\n\n", 2);
+		at += n + 2;
+	}
+	memcpy(at, article, m + 1);
 	return text;
 }
 
@@ -125,20 +127,24 @@ static int summarize_get(struct lsb_workload *w, uint64_t index, struct lsb_requ
 			 struct lsb_error *err)
 {
 	const struct lsb_item *item;
+	struct prompt *prompt;
 	uint32_t n = 0;
 
 	if (index >= summarize_count(w))
 		return lsb_fail(err, LSB_EINVAL, 0, "there is no item %llu", (unsigned long long)index);
 	item = &w->set.items[index];
+	prompt = &w->prompts[index];
 	if (!item->article)
 		return lsb_fail(err, LSB_EINVAL, 0, "item '%s' has no article to summarise", item->id);
-	if (*w->options->system)
-		w->turns[n++] = (struct lsb_turn){ "system", w->options->system };
-	w->turns[n] = (struct lsb_turn){ "user", prompt_of(w, index) };
-	if (!w->turns[n++].text)
+	if (!prompt->text)
+		prompt->text = prompt_text(w->options->instruction, item->article);
+	if (!prompt->text)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the prompt of item '%s'", item->id);
+	if (*w->options->system)
+		prompt->turns[n++] = (struct lsb_turn){ "system", w->options->system };
+	prompt->turns[n++] = (struct lsb_turn){ "user", prompt->text };
 	out->id = item->id;
-	out->turns = w->turns;
+	out->turns = prompt->turns;
 	out->n_turns = n;
 	return LSB_OK;
 }

@@ -90,7 +90,7 @@ struct lsb_backend_info {
 	uint32_t context; /* positions that the model was trained for */
 	uint32_t invariant_over;
 	uint32_t flags;	    /* LSB_BACKEND_* */
-	uint32_t mem_kinds; /* bit per lsb_mem that submit's in and out may have */
+	uint32_t mem_kinds; /* bit per lsb_mem that buf_alloc gives and submit's in and out may have */
 	int32_t bos;	    /* -1: none */
 	uint32_t n_stop_ids;
 	int32_t stop_ids[LSB_STOP_IDS_MAX]; /* ids that end an answer */

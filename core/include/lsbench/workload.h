@@ -32,7 +32,7 @@ struct lsb_turn {
 /*
  * One request: either a chat (n_turns > 0) that goes through the model's chat
  * template, or a plain text, or `prompt_tokens` arbitrary tokens for load
- * without meaning. Strings are the workload's and live until its close.
+ * without meaning. The turns and all strings are the workload's and live until its close.
  */
 struct lsb_request {
 	size_t struct_size;
