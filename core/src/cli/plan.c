@@ -189,7 +189,7 @@ static int plan_points(const struct lsb_suite *suite, const char *folders, const
 
 	choose_rate(suite, a->gmac, basis, sizeof(basis), &rate);
 	for (size_t i = 0; i < suite->n_points && rc == LSB_OK; i++) {
-		const json_t *reply;
+		const json_t *reply = NULL;
 
 		rc = ask(&suite->points[i], folders, known, &reply, err);
 		if (rc == LSB_OK)
