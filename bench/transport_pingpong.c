@@ -208,7 +208,7 @@ static double median(double *values, int n)
 static void compare(const struct end *e, int latency, size_t bytes, int rounds)
 {
 	static double bare[ROUNDS_MAX], plugin[ROUNDS_MAX], ratio[ROUNDS_MAX];
-	const int repeats = latency	      ? (bytes > 8192 ? 500 : 1000)
+	const int repeats = latency	      ? (bytes > 8192 ? 100 : 200)
 			    : bytes > 1 << 20 ? 1
 			    : bytes > 65536   ? 4
 					      : 30;
@@ -336,7 +336,7 @@ int main(int argc, char **argv)
 					       { "pin", required_argument, NULL, 'p' },
 					       { 0 } };
 	const char *file = LSB_BINARY_DIR "/plugins/lsbench-transport-tcp.so";
-	int rounds = 15, modes = 0, failed = 0, cpus[2] = { -1, -1 }, option;
+	int rounds = 41, modes = 0, failed = 0, cpus[2] = { -1, -1 }, option;
 
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
 		if (option == 'r')
