@@ -97,7 +97,7 @@ struct ticket {
 struct lsb_backend {
 	const struct lsb_host *host;
 	const struct null_options *options;
-	const struct lsb_place *place;
+	struct lsb_place place; /* a copy */
 	uint32_t first_layer, n_layers;
 	uint64_t *memory;	 /* [slot][n_layers] */
 	uint32_t *next_position; /* [slot] */
@@ -149,7 +149,7 @@ static int misbehave(const struct lsb_backend *b, uint64_t step)
 {
 	const struct null_options *o = b->options;
 
-	if (o->fail_rank >= 0 && o->fail_rank != b->place->rank)
+	if (o->fail_rank >= 0 && o->fail_rank != b->place.rank)
 		return LSB_OK;
 	if (o->exit_at >= 0 && step == (uint64_t)o->exit_at)
 		_exit(3);
@@ -246,7 +246,7 @@ static int compute(struct lsb_backend *b, struct ticket *t, int in_wait)
 
 static struct ticket *ticket_of(struct lsb_backend *b, uint64_t number)
 {
-	return &b->tickets[number % b->place->max_tickets];
+	return &b->tickets[number % b->place.max_tickets];
 }
 
 static void compute_next(struct lsb_backend *b, int in_wait)
@@ -286,8 +286,8 @@ static int check_buf(const struct lsb_backend *b, const struct lsb_buf *buf, int
 	const uint32_t mem = b->options->mem == MEMORY_FAKE ? LSB_MEM_CUDA : LSB_MEM_HOST;
 
 	if (!buf != !wanted)
-		return lsb_fail(err, LSB_EINVAL, 0, "stage %d of %d must %sbe given `%s`", b->place->stage,
-				b->place->stages, wanted ? "" : "not ", what);
+		return lsb_fail(err, LSB_EINVAL, 0, "stage %d of %d must %sbe given `%s`", b->place.stage,
+				b->place.stages, wanted ? "" : "not ", what);
 	if (buf && (buf->mem != mem || buf->bytes < bytes || !buf->ptr))
 		return lsb_fail(err, LSB_EINVAL, 0,
 				"`%s` is memory of kind %u with %llu bytes; the step needs %llu of "
@@ -299,10 +299,10 @@ static int check_buf(const struct lsb_backend *b, const struct lsb_buf *buf, int
 
 static int check_token(struct lsb_backend *b, const struct lsb_token *token, struct lsb_error *err)
 {
-	if (token->slot >= b->place->slots || token->position >= b->place->context)
+	if (token->slot >= b->place.slots || token->position >= b->place.context)
 		return lsb_fail(err, LSB_EINVAL, 0,
 				"slot %u, position %u lies outside %u slots of %u positions", token->slot,
-				token->position, b->place->slots, b->place->context);
+				token->position, b->place.slots, b->place.context);
 	if (token->position != 0 && token->position != b->next_position[token->slot])
 		return lsb_fail(err, LSB_EINVAL, 0, "slot %u: position %u follows %u", token->slot,
 				token->position, b->next_position[token->slot]);
@@ -317,15 +317,15 @@ static int check_token(struct lsb_backend *b, const struct lsb_token *token, str
 static int check_step(struct lsb_backend *b, const struct lsb_batch *batch, const struct lsb_step_io *io,
 		      struct lsb_error *err)
 {
-	const int is_first = b->place->stage == 0, is_last = b->place->stage == b->place->stages - 1;
+	const int is_first = b->place.stage == 0, is_last = b->place.stage == b->place.stages - 1;
 	uint32_t n_outputs = 0;
 	int rc;
 
-	if (batch->n_tokens == 0 || batch->n_tokens > b->place->max_tokens ||
-	    batch->n_outputs > b->place->max_outputs)
-		return lsb_fail(
-			err, LSB_EINVAL, 0, "a step of %u tokens and %u outputs; announced were %u and %u",
-			batch->n_tokens, batch->n_outputs, b->place->max_tokens, b->place->max_outputs);
+	if (batch->n_tokens == 0 || batch->n_tokens > b->place.max_tokens ||
+	    batch->n_outputs > b->place.max_outputs)
+		return lsb_fail(err, LSB_EINVAL, 0,
+				"a step of %u tokens and %u outputs; announced were %u and %u",
+				batch->n_tokens, batch->n_outputs, b->place.max_tokens, b->place.max_outputs);
 	for (uint32_t i = 0; i < batch->n_tokens; i++)
 		n_outputs += (batch->tokens[i].flags & LSB_TOKEN_OUTPUT) != 0;
 	if (n_outputs != batch->n_outputs)
@@ -334,8 +334,8 @@ static int check_step(struct lsb_backend *b, const struct lsb_batch *batch, cons
 	if (is_last && n_outputs && (!io->ids || !batch->sampling))
 		return lsb_fail(err, LSB_EINVAL, 0, "the last stage needs `ids` and `sampling`");
 	if (!is_last && (io->ids || io->logits))
-		return lsb_fail(err, LSB_EINVAL, 0, "stage %d of %d gives no ids", b->place->stage,
-				b->place->stages);
+		return lsb_fail(err, LSB_EINVAL, 0, "stage %d of %d gives no ids", b->place.stage,
+				b->place.stages);
 	rc = check_buf(b, io->in, !is_first, batch->n_tokens, "in", err);
 	if (rc == LSB_OK)
 		rc = check_buf(b, io->out, !is_last, batch->n_tokens, "out", err);
@@ -353,7 +353,7 @@ static int null_submit(struct lsb_backend *b, const struct lsb_batch *batch, con
 
 	if (t->is_live)
 		return lsb_fail(err, LSB_EINVAL, 0, "more than %u steps are unfinished",
-				b->place->max_tickets);
+				b->place.max_tickets);
 	rc = check_step(b, batch, io, err);
 	if (rc)
 		return rc;
@@ -422,7 +422,7 @@ static int null_ticket_times(struct lsb_backend *b, uint64_t number, uint64_t *s
 
 static void null_slot_clear(struct lsb_backend *b, uint32_t slot)
 {
-	if (slot < b->place->slots)
+	if (slot < b->place.slots)
 		b->next_position[slot] = 0;
 }
 
@@ -542,7 +542,7 @@ static int null_info(const struct lsb_backend *b, struct lsb_backend_info *out, 
 		.head_bytes = hidden,
 		.layer_macs = hidden * hidden,
 		.head_macs = hidden,
-		.kv_bytes = (uint64_t)b->place->slots * b->n_layers * sizeof(*b->memory),
+		.kv_bytes = (uint64_t)b->place.slots * b->n_layers * sizeof(*b->memory),
 	};
 
 	(void)err;
@@ -593,7 +593,7 @@ static int start_thread(struct lsb_backend *b, struct lsb_error *err)
 /* Which layers this stage has; checks that the place makes sense. */
 static int take_place(struct lsb_backend *b, struct lsb_error *err)
 {
-	const struct lsb_place *p = b->place;
+	const struct lsb_place *p = &b->place;
 	const uint64_t layers = (uint64_t)b->options->layers;
 
 	b->first_layer = p->first_layer;
@@ -621,7 +621,7 @@ static int null_open(const struct lsb_host *host, const void *opts, const struct
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the backend");
 	b->host = host;
 	b->options = opts;
-	b->place = place;
+	b->place = *place;
 	*out = b;
 	if (place->flags & LSB_PLACE_VOCABULARY)
 		return LSB_OK;
