@@ -69,15 +69,23 @@ static int link_lost(struct lsb_transport *t, struct tcp_link *l, int code, int6
 	return -1;
 }
 
-/* End of the peer's stream. Fine after a goodbye, if nobody waits for more. */
+/*
+ * End of the peer's stream. After a goodbye only the receives still posted for
+ * it fail: other links go on, since the ranks of a last barrier leave one by one.
+ */
 static int link_ended(struct lsb_transport *t, struct tcp_link *l)
 {
 	if (!l->said_goodbye)
 		return link_lost(
 			t, l, LSB_EPEER, 0,
 			"the connection was closed without a goodbye; the rank has died (see its log)");
-	if (l->receives.head || l->sends.head || l->awaiting)
-		return link_lost(t, l, LSB_EPEER, 0, "the rank has ended while messages were still expected");
+	if (l->sends.head || (l->awaiting && l->tokens == 0))
+		return link_lost(t, l, LSB_EPEER, 0, "the rank has ended while it was still needed");
+	if (l->receives.head)
+		lsb_fail(&t->ended, LSB_EPEER, 0,
+			 "rank %d has ended while messages from it were still expected", l->peer);
+	while (l->receives.head)
+		request_done(t, queue_take(&l->receives, &l->receives.head), LSB_EPEER);
 	close(l->fd);
 	l->fd = -1;
 	l->hung_up = 1;

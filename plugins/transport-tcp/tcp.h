@@ -106,6 +106,7 @@ struct lsb_transport {
 	struct tcp_address address;
 	struct lsb_wire_counters counters;
 	struct lsb_error broken; /* .code 0: whole */
+	struct lsb_error ended;	 /* why receives failed whose sender ended in good order */
 };
 
 static inline uint64_t tcp_now(struct lsb_transport *t)

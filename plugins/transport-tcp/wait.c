@@ -151,7 +151,10 @@ static int collect(struct lsb_transport *t, const uint32_t *requests, size_t n, 
 	}
 	if (status == LSB_OK || good)
 		return LSB_OK;
-	broken(t, err);
+	if (t->broken.code)
+		broken(t, err);
+	else if (err)
+		*err = t->ended;
 	return status;
 }
 

@@ -108,8 +108,10 @@ static int open_backend(struct lsb_session *s, struct lsb_error *err)
 {
 	const struct lsb_job *job = &s->job;
 	const uint32_t batch_or_chunk = job->chunk > job->batch ? job->chunk : job->batch;
-	const struct lsb_place place = {
-		.struct_size = sizeof(place),
+	int rc;
+
+	s->place = (struct lsb_place){
+		.struct_size = sizeof(s->place),
 		.model = job->model,
 		.rank = job->rank,
 		.stage = (int32_t)s->stage,
@@ -127,8 +129,8 @@ static int open_backend(struct lsb_session *s, struct lsb_error *err)
 		.n_cpus = job->n_cpus,
 		.cpus = job->cpus,
 	};
-	int rc = s->backend->ops.backend.open(&s->backend->host, s->backend->options, &place,
-					      &s->backend_handle, err);
+	rc = s->backend->ops.backend.open(&s->backend->host, s->backend->options, &s->place,
+					  &s->backend_handle, err);
 
 	if (rc)
 		return rc;

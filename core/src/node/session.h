@@ -25,7 +25,8 @@ struct lsb_session {
 	struct lsb_backend *backend_handle;
 	struct lsb_transport *transport_handle;
 	struct lsb_workload *workload_handle;
-	struct lsb_world world;
+	struct lsb_world world; /* these two live as long as the handles */
+	struct lsb_place place;
 	struct lsb_backend_info info;
 	uint32_t stage, first_layer, context;
 	struct lsb_recorder recorder;
