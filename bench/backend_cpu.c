@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tokens per second of backend-cpu alone: its table driven directly, no ranks,
+ * no links, no scheduler. What it prints is what bench/peer_llamacpp.py sets
+ * beside llama.cpp.
+ *
+ *	bench_backend_cpu MODEL [threads=1] [cpus=0,1] [rounds=5] [isa=auto] [only=NAME]
+ *
+ * One line a workload and round: name, tokens, seconds, tokens a second, processor seconds. With
+ * "-" as the last argument, it reads names of workloads from stdin and runs one
+ * for each line, so that a script can take turns with another program.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "drive.h"
+
+enum { DECODE_TOKENS = 64, PROMPT = 64, SLOTS = 16, CONTEXT = 1024, CPUS = 256 };
+
+/* prompt > 0: one sequence's prompt in one step; else DECODE_TOKENS steps of `batch` sequences behind PROMPT.
+ */
+static const struct workload {
+	const char *name;
+	uint32_t prompt, batch;
+} workloads[] = {
+	{ "pp64", 64, 1 }, { "pp512", 512, 1 }, { "tg1", 0, 1 },   { "tg2", 0, 2 },
+	{ "tg4", 0, 4 },   { "tg8", 0, 8 },	{ "tg16", 0, 16 },
+};
+enum { WORKLOADS = sizeof(workloads) / sizeof(workloads[0]) };
+
+/* Wall time, or the processor time of all threads: on a busy machine, what the wall time would be on an idle
+ * one. */
+static double seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int fail(const struct lsb_error *err)
+{
+	fprintf(stderr, "bench_backend_cpu: %s\n", err->msg);
+	return -1;
+}
+
+/* Tokens of slots 0..batch-1 at positions [from, to), the last of each slot with output if asked. */
+static uint32_t fill(struct lsb_token *tokens, uint32_t batch, uint32_t from, uint32_t to, uint32_t flags,
+		     uint32_t vocabulary)
+{
+	uint32_t n = 0;
+
+	for (uint32_t slot = 0; slot < batch; slot++)
+		for (uint32_t p = from; p < to; p++)
+			tokens[n++] = (struct lsb_token){ .id = (int32_t)((p * 7919u + slot * 131u + 3u) %
+									  vocabulary),
+							  .slot = slot,
+							  .position = p,
+							  .flags = p + 1 == to ? flags : 0 };
+	return n;
+}
+
+/* Times of the timed part. */
+static int run(struct pipe *p, const struct workload *w, double *wall_s, double *cpu_s)
+{
+	static struct lsb_token tokens[SLOTS * PROMPT];
+	struct lsb_error err;
+	int32_t ids[SLOTS];
+
+	if (!w->prompt) {
+		/* Prompts first, untimed, each in a step of its own. */
+		for (uint32_t slot = 0; slot < w->batch; slot++) {
+			const uint32_t n = fill(tokens, 1, 0, PROMPT, LSB_TOKEN_OUTPUT, p->info.vocabulary);
+
+			for (uint32_t i = 0; i < n; i++)
+				tokens[i].slot = slot;
+			if (pipe_step(p, tokens, n, NULL, ids, NULL, &err))
+				return fail(&err);
+		}
+	}
+	*cpu_s = -seconds(CLOCK_PROCESS_CPUTIME_ID);
+	*wall_s = -seconds(CLOCK_MONOTONIC);
+	for (uint32_t s = 0; s < (w->prompt ? 1 : DECODE_TOKENS); s++) {
+		const uint32_t from = w->prompt ? 0 : PROMPT + s, to = w->prompt ? w->prompt : from + 1;
+		const uint32_t n = fill(tokens, w->batch, from, to, LSB_TOKEN_OUTPUT, p->info.vocabulary);
+
+		if (pipe_step(p, tokens, n, NULL, ids, NULL, &err))
+			return fail(&err);
+	}
+	*wall_s += seconds(CLOCK_MONOTONIC);
+	*cpu_s += seconds(CLOCK_PROCESS_CPUTIME_ID);
+	return 0;
+}
+
+static int run_and_print(struct pipe *p, const struct workload *w)
+{
+	const uint32_t tokens = w->prompt ? w->prompt : w->batch * DECODE_TOKENS;
+	double wall_s, cpu_s;
+
+	if (run(p, w, &wall_s, &cpu_s))
+		return -1;
+	printf("%-6s %5u tokens %9.6f s %9.1f tokens/s %9.6f cpu-s\n", w->name, tokens, wall_s,
+	       tokens / wall_s, cpu_s);
+	fflush(stdout);
+	return 0;
+}
+
+static const struct workload *find(const char *name)
+{
+	for (size_t i = 0; i < WORKLOADS; i++)
+		if (strcmp(workloads[i].name, name) == 0)
+			return &workloads[i];
+	fprintf(stderr, "bench_backend_cpu: there is no workload '%s'\n", name);
+	return NULL;
+}
+
+/* One workload for each line of stdin. */
+static int serve(struct pipe *p)
+{
+	char line[64];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		const struct workload *w;
+
+		line[strcspn(line, "\r\n")] = '\0';
+		w = find(line);
+		if (!w || run_and_print(p, w))
+			return -1;
+	}
+	return 0;
+}
+
+static uint32_t parse_cpus(const char *text, uint32_t *cpus)
+{
+	uint32_t n = 0;
+	char *end;
+
+	for (; *text && n < CPUS; text = *end == ',' ? end + 1 : end) {
+		cpus[n++] = (uint32_t)strtoul(text, &end, 10);
+		if (end == text || (*end && *end != ','))
+			return 0;
+	}
+	return n;
+}
+
+struct arguments {
+	struct pipe_spec spec;
+	uint32_t cpus[CPUS];
+	const struct workload *only;
+	int rounds;
+	bool serve;
+};
+
+static int parse(int argc, char **argv, struct arguments *a)
+{
+	static const char *const isas[] = { "auto", "plain", "avx2", "avx512" };
+
+	if (argc < 2)
+		return -1;
+	a->spec.model = argv[1];
+	for (int i = 2; i < argc; i++) {
+		const char *value = strchr(argv[i], '=');
+
+		if (strcmp(argv[i], "-") == 0)
+			a->serve = true;
+		else if (!value)
+			return -1;
+		else if (strncmp(argv[i], "threads=", 8) == 0)
+			a->spec.threads = (uint32_t)strtoul(value + 1, NULL, 10);
+		else if (strncmp(argv[i], "rounds=", 7) == 0)
+			a->rounds = atoi(value + 1);
+		else if (strncmp(argv[i], "cpus=", 5) == 0)
+			a->spec.n_cpus = parse_cpus(value + 1, a->cpus);
+		else if (strncmp(argv[i], "only=", 5) == 0 && (a->only = find(value + 1)))
+			continue;
+		else if (strncmp(argv[i], "isa=", 4) == 0)
+			for (uint32_t isa = 0; isa < 4; isa++)
+				a->spec.options.isa =
+					strcmp(value + 1, isas[isa]) ? a->spec.options.isa : isa;
+		else
+			return -1;
+	}
+	a->spec.cpus = a->cpus;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct arguments a = { .spec = { .slots = SLOTS,
+						.context = CONTEXT,
+						.max_tokens = 512,
+						.max_outputs = SLOTS,
+						.options = { .spin_ns = 20000 } },
+				      .rounds = 5 };
+	struct lsb_error err;
+	struct pipe p;
+	int rc = 0;
+
+	if (!drive_ops() || parse(argc, argv, &a)) {
+		fprintf(stderr, "usage: bench_backend_cpu MODEL [threads=N] [cpus=A,B] [rounds=N] [isa=NAME] "
+				"[only=NAME] [-]\n");
+		return 2;
+	}
+	if (pipe_open(&a.spec, &p, &err)) {
+		fail(&err);
+		return 1;
+	}
+	printf("# %s, %s\n", p.info.model_name, p.info.device_name);
+	fflush(stdout);
+	if (a.serve)
+		rc = serve(&p);
+	for (int round = 0; !a.serve && round < a.rounds && !rc; round++)
+		for (size_t i = 0; i < WORKLOADS && !rc; i++)
+			if (!a.only || a.only == &workloads[i])
+				rc = run_and_print(&p, &workloads[i]);
+	pipe_close(&p);
+	return rc ? 1 : 0;
+}
