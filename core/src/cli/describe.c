@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `lsbench describe KIND-NAME`: what a plugin can be set to and what it can do. */
+/* `lsbench describe KIND-NAME`: what a plugin can be set to and what it can do; `describe suite`: all keys. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,11 +7,14 @@
 #include "base/base.h"
 #include "cli/cli.h"
 #include "plugin/loader.h"
+#include "suite/suite.h"
 
 static const char help[] =
-	"usage: lsbench describe KIND-NAME [--plugins DIR[:DIR]...] [--json]\n\n"
+	"usage: lsbench describe KIND-NAME [--plugins DIR[:DIR]...] [--json]\n"
+	"       lsbench describe suite\n\n"
 	"Prints the options of a plugin, as suites set them (`transport.wait = poll`), and what it can do.\n"
-	"KIND is backend, transport or workload; NAME may be a chain, as in transport-fault:tcp.\n\n"
+	"KIND is backend, transport or workload; NAME may be a chain, as in transport-fault:tcp.\n"
+	"'describe suite' prints every section and key of suite files.\n\n"
 	"  --plugins DIR   search here first (default: what LSBENCH_PLUGINS says)\n"
 	"  --json          print it as JSON\n";
 
@@ -110,6 +113,10 @@ int lsb_cmd_describe(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return lsb_cli_usage("describe", "wanted one KIND-NAME, as in transport-tcp");
+	if (strcmp(argv[optind], "suite") == 0) {
+		lsb_suite_print_keys(stdout);
+		return lsb_cli_done(LSB_EXIT_OK);
+	}
 	if (lsb_plugin_folders(extra, folders, sizeof(folders), &err))
 		return lsb_cli_failed(&err);
 	request = request_make(argv[optind], folders);
