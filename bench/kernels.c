@@ -61,24 +61,22 @@ static void run_product(void *arg)
 		     p->y, p->n_panels * LSB_PANEL);
 }
 
-/* Seconds of one call, the best of ROUNDS rounds of at least round_s each. */
+/* Seconds of one call, the best of ROUNDS rounds of about round_s each. */
 static double time_call(void (*call)(void *), void *arg)
 {
-	double best = 1e30;
+	double best = 1e30, start = now_s();
+	long calls = 1;
 
 	call(arg);
+	for (double once = now_s() - start; (double)calls * once < round_s;)
+		calls *= 2;
 	for (int round = 0; round < ROUNDS; round++) {
-		const double start = now_s();
-		double took;
-		long calls = 0;
-
-		do {
+		start = now_s();
+		for (long i = 0; i < calls; i++)
 			call(arg);
-			calls++;
-			took = now_s() - start;
-		} while (took < round_s);
-		if (took / (double)calls < best)
-			best = took / (double)calls;
+		const double each = (now_s() - start) / (double)calls;
+
+		best = each < best ? each : best;
 	}
 	return best;
 }

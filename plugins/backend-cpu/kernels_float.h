@@ -61,6 +61,10 @@ INLINE void float_panel(uint32_t type, size_t cols, const uint8_t *panel, const 
 		float_tile(type, 8, cols, panel, x + t * x_step, x_step, y + t * ldy, ldy);
 	for (; t + 4 <= n_tokens; t += 4)
 		float_tile(type, 4, cols, panel, x + t * x_step, x_step, y + t * ldy, ldy);
+#else
+	for (; type == LSB_TYPE_F32 && t + 3 <= n_tokens;
+	     t += 3) /* widening halves takes the registers of one more */
+		float_tile(type, 3, cols, panel, x + t * x_step, x_step, y + t * ldy, ldy);
 #endif
 	for (; t + 2 <= n_tokens; t += 2)
 		float_tile(type, 2, cols, panel, x + t * x_step, x_step, y + t * ldy, ldy);
