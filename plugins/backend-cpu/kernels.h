@@ -21,8 +21,9 @@
  * Activations. Block-quantised and k-quant types multiply int8 activations
  * (32-element blocks with an fp32 scale); F32, F16 and BF16 types multiply fp32
  * ones. act_kind(type) tells; an activation row of `cols` is act_bytes(kind, cols)
- * long, 64-byte multiples. The plain table's LSB_ACT_F32 works with every type:
- * that is the reference path (`activations = fp32`).
+ * long, 64-byte multiples. In every table LSB_ACT_F32 works with quantised types
+ * too, by one plain routine that sums in double: the reference path
+ * (`activations = fp32`). Their int8 products have the same bits in all tables.
  */
 #ifndef LSB_CPU_KERNELS_H
 #define LSB_CPU_KERNELS_H
@@ -83,7 +84,8 @@ struct lsb_kernels {
 	 * of one chunk: each query's result is independent of the others.
 	 * out[i * out_stride] gets softmax(scale * q.K) V, fp32. Positions are taken in
 	 * ascending blocks of fixed size from 0, so a result depends on neither n_q
-	 * nor chunking. `work` has attention_work(max last + 1, head_dim) bytes.
+	 * nor chunking. head_dim is even and at most 256. `work` has attention_work(max last + 1, head_dim)
+	 * bytes.
 	 */
 	void (*attention)(const float *q, size_t q_stride, size_t n_q, const uint32_t *last,
 			  const uint16_t *k, const uint16_t *v, size_t kv_stride, size_t head_dim,

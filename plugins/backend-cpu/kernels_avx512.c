@@ -111,9 +111,12 @@ INLINE void dot_sub(uint32_t type, size_t n, const uint8_t *w, size_t s, const c
 INLINE void dot_tile(uint32_t type, size_t n, size_t cols, const uint8_t *w, const char *act, size_t step,
 		     float *y, size_t ldy)
 {
-	const char *third[4] = { act, act + 3 * step, act + 6 * step, act + 9 * step };
+	const char *third[4];
 	__m512 acc[12];
 
+	UNROLL
+	for (size_t i = 0; i < 4; i++)
+		third[i] = act + (3 * i < n ? 3 * i * step : 0);
 	UNROLL
 	for (size_t t = 0; t < n; t++)
 		acc[t] = _mm512_setzero_ps();
