@@ -7,7 +7,7 @@
 #include "base/base.h"
 #include "cli/cli.h"
 #include "plugin/loader.h"
-#include "suite/suite.h"
+#include "suite/keys.h"
 
 static const char help[] =
 	"usage: lsbench describe KIND-NAME [--plugins DIR[:DIR]...] [--json]\n"
