@@ -6,9 +6,10 @@
  *
  *	bench_backend_cpu MODEL [threads=1] [cpus=0,1] [rounds=5] [isa=auto] [only=NAME]
  *
- * One line a workload and round: name, tokens, seconds, tokens a second, processor seconds. With
- * "-" as the last argument, it reads names of workloads from stdin and runs one
- * for each line, so that a script can take turns with another program.
+ * One line a workload and round: name, tokens, seconds, tokens a second,
+ * processor seconds. With "-" as the last argument, it reads names of workloads
+ * from stdin and runs one for each line, so that a script can take turns with
+ * another program.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -75,6 +75,20 @@ static uint32_t fill_tokens(struct lsb_token *tokens, const json_t *prompt, cons
 	return (uint32_t)n;
 }
 
+/* Most memory that this process ever held, in bytes. */
+static uint64_t peak_memory(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	unsigned long long kib = 0;
+	char line[256];
+
+	ck_assert_ptr_nonnull(status);
+	while (fgets(line, sizeof(line), status) && sscanf(line, "VmHWM: %llu kB", &kib) != 1)
+		continue;
+	fclose(status);
+	return (uint64_t)kib << 10;
+}
+
 static double log_sum_exp(const float *logits, uint32_t n)
 {
 	double most = logits[0], sum = 0.0;
@@ -170,6 +184,28 @@ static void score_case(struct score *s, struct pipe *p, const struct path *path,
 	free(logits);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* these hold memory of their own */
+START_TEST(no_more_memory_than_weights_kv_and_64_mib)
+{
+	struct lsb_token tokens[CONTEXT];
+	struct lsb_error err;
+	int32_t id;
+	struct pipe p;
+
+	open_default(&p, &paths[0]);
+	for (uint32_t i = 0; i < CONTEXT; i++)
+		tokens[i] = (struct lsb_token){ .id = 1,
+						.position = i,
+						.flags = i + 1 == CONTEXT ? LSB_TOKEN_OUTPUT : 0 };
+	ck_assert_msg(pipe_step(&p, tokens, CONTEXT, NULL, &id, NULL, &err) == LSB_OK, "%s", err.msg);
+	printf("memory: %.1f MiB at most; weights %.1f, KV %.1f\n", (double)peak_memory() / (1 << 20),
+	       (double)p.info.weight_bytes / (1 << 20), (double)p.info.kv_bytes / (1 << 20));
+	ck_assert_uint_le(peak_memory(), p.info.weight_bytes + p.info.kv_bytes + (64u << 20));
+	pipe_close(&p);
+}
+END_TEST
+#endif
+
 START_TEST(logits_and_greedy_ids_agree_with_the_reference)
 {
 	const struct path *path = &paths[_i];
@@ -210,6 +246,9 @@ int main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_loop_test(tc, logits_and_greedy_ids_agree_with_the_reference, 0,
 			    sizeof(paths) / sizeof(paths[0]));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	tcase_add_test(tc, no_more_memory_than_weights_kv_and_64_mib);
+#endif
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
