@@ -68,7 +68,7 @@ int lsb_role_is_vector(enum lsb_role role)
 
 struct lsb_tensor *lsb_model_slot(const struct lsb_model *m, enum lsb_role role, int32_t layer)
 {
-	if ((uint32_t)role >= LSB_LAYER_ROLES + LSB_OUTER_ROLES)
+	if (!m->tensors || (uint32_t)role >= LSB_LAYER_ROLES + LSB_OUTER_ROLES)
 		return NULL;
 	if (role >= LSB_LAYER_ROLES)
 		return layer == -1 ? &m->tensors[role - LSB_LAYER_ROLES] : NULL;
@@ -90,7 +90,7 @@ int lsb_model_place(struct lsb_model *m, enum lsb_role role, int32_t layer, uint
 	return 0;
 }
 
-int lsb_model_open(const char *spec, struct lsb_model **out, struct lsb_error *err)
+static int open_model(const char *spec, int vocabulary, struct lsb_model **out, struct lsb_error *err)
 {
 	struct lsb_model *m = calloc(1, sizeof(*m));
 	int rc;
@@ -101,7 +101,7 @@ int lsb_model_open(const char *spec, struct lsb_model **out, struct lsb_error *e
 		rc = lsb_model_fill_random(m, spec + sizeof(random_prefix) - 1, err);
 	} else {
 		rc = lsb_gguf_open(spec, &m->file, err);
-		if (!rc)
+		if (!rc && !(vocabulary && lsb_model_fill_vocabulary_only(m)))
 			rc = lsb_model_fill_llama(m, err);
 	}
 	if (rc) {
@@ -110,6 +110,16 @@ int lsb_model_open(const char *spec, struct lsb_model **out, struct lsb_error *e
 	}
 	*out = m;
 	return LSB_OK;
+}
+
+int lsb_model_open(const char *spec, struct lsb_model **out, struct lsb_error *err)
+{
+	return open_model(spec, 0, out, err);
+}
+
+int lsb_model_open_vocabulary(const char *spec, struct lsb_model **out, struct lsb_error *err)
+{
+	return open_model(spec, 1, out, err);
 }
 
 void lsb_model_close(struct lsb_model *m)

@@ -78,6 +78,11 @@ struct lsb_model;
  * file is wrong (the message starts with "model: "), LSB_EIO when it cannot be read.
  */
 int lsb_model_open(const char *spec, struct lsb_model **out, struct lsb_error *err);
+/*
+ * Likewise for a tokenizer's use: a GGUF with a vocabulary and no layers is fine
+ * too. Its hyper-parameters are 0 but for `vocab`, and it has no tensors to ask for.
+ */
+int lsb_model_open_vocabulary(const char *spec, struct lsb_model **out, struct lsb_error *err);
 void lsb_model_close(struct lsb_model *m);
 
 const struct lsb_hparams *lsb_model_hparams(const struct lsb_model *m);

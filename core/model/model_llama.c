@@ -265,19 +265,44 @@ static int fill_hparams(struct lsb_model *m, struct lsb_error *err)
 	return rc;
 }
 
-int lsb_model_fill_llama(struct lsb_model *m, struct lsb_error *err)
+/* What the file calls itself, or is called. */
+static void fill_name(struct lsb_model *m)
 {
 	const struct lsb_gguf *g = m->file;
-	const struct lsb_gguf_tensor *embed;
 	const struct lsb_gguf_value *name = lsb_gguf_find(g, "general.name");
 	const char *base = strrchr(g->path, '/');
-	int rc = check_kind(m, err);
 
 	base = base ? base + 1 : g->path;
 	if (name && name->type == LSB_GGUF_STRING && name->count)
 		lsb_gguf_shown((const char *)name->data, name->count, m->name, sizeof(m->name));
 	else
 		lsb_gguf_shown(base, strlen(base), m->name, sizeof(m->name));
+}
+
+int lsb_model_fill_vocabulary_only(struct lsb_model *m)
+{
+	static const char layers[] = "blk.";
+	const struct lsb_gguf *g = m->file;
+	const uint64_t n = lsb_model_array(m, "tokenizer.ggml.tokens");
+
+	for (uint32_t i = 0; i < g->n_tensors; i++)
+		if (g->tensors[i].name_bytes >= strlen(layers) &&
+		    !memcmp(g->tensors[i].name, layers, strlen(layers)))
+			return 0;
+	if (n == 0 || n > LSB_VOCAB_MAX)
+		return 0;
+	fill_name(m);
+	m->hp.vocab = (uint32_t)n;
+	return 1;
+}
+
+int lsb_model_fill_llama(struct lsb_model *m, struct lsb_error *err)
+{
+	const struct lsb_gguf *g = m->file;
+	const struct lsb_gguf_tensor *embed;
+	int rc = check_kind(m, err);
+
+	fill_name(m);
 	if (!rc)
 		rc = fill_hparams(m, err);
 	if (rc)

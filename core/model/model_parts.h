@@ -49,6 +49,8 @@ int lsb_model_place(struct lsb_model *m, enum lsb_role role, int32_t layer, uint
 
 /* Name, hyper-parameters and tensors of the parsed file m->file. */
 int lsb_model_fill_llama(struct lsb_model *m, struct lsb_error *err);
+/* Name and vocabulary's size alone, if m->file holds a vocabulary and no layers: 1; else 0. */
+int lsb_model_fill_vocabulary_only(struct lsb_model *m);
 /* Its tensors, when hyper-parameters are known. */
 int lsb_model_fill_tensors(struct lsb_model *m, struct lsb_error *err);
 /* The embedding, which tells the vocabulary's size; NULL when missing. */

@@ -107,7 +107,11 @@ static int sum_costs(struct lsb_backend *b, struct lsb_error *err)
 	const bool vocabulary = b->place.flags & LSB_PLACE_VOCABULARY;
 	const uint32_t first = vocabulary ? 0 : b->place.first_layer;
 	const uint32_t n = vocabulary ? b->hp.layers : b->place.n_layers;
-	int rc = cpu_weights_cost(b, -1, &b->head_bytes, &b->head_macs, err);
+	int rc;
+
+	if (b->hp.layers == 0) /* a vocabulary without a model */
+		return LSB_OK;
+	rc = cpu_weights_cost(b, -1, &b->head_bytes, &b->head_macs, err);
 
 	for (uint32_t i = 0; i < n && !rc; i++) {
 		uint64_t bytes, macs;
@@ -157,12 +161,15 @@ static void backend_close(struct lsb_backend *b)
 
 static int open_model(struct lsb_backend *b, struct lsb_error *err)
 {
-	int rc = lsb_model_open(b->place.model, &b->model, err);
+	int rc = b->place.flags & LSB_PLACE_VOCABULARY
+			 ? lsb_model_open_vocabulary(b->place.model, &b->model, err)
+			 : lsb_model_open(b->place.model, &b->model, err);
 
 	if (rc)
 		return rc;
 	b->hp = *lsb_model_hparams(b->model);
-	b->gqa = b->hp.heads / b->hp.kv_heads;
+	if (b->hp.layers)
+		b->gqa = b->hp.heads / b->hp.kv_heads;
 	snprintf(b->model_name, sizeof(b->model_name), "%s", lsb_model_name(b->model));
 	if (!(b->place.flags & LSB_PLACE_NO_VOCABULARY))
 		rc = lsb_tokenizer_open(b->model, &b->tokenizer, err);

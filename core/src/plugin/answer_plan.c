@@ -19,6 +19,8 @@ struct plan {
 	json_t *reply, *data;	    /* data: {path: sha256} */
 	struct lsb_loaded *backend, *transport, *workload;
 	struct lsb_backend *b;
+	struct lsb_place place; /* these two live as long as `b` */
+	char *model;
 	struct lsb_workload *w;
 	uint64_t count; /* of the workload's requests */
 };
@@ -173,11 +175,18 @@ static int backend_open(struct plan *p, struct lsb_error *err)
 	const struct lsb_loaded *l = p->backend;
 	const char *model = json_string_value(json_object_get(p->request, "model"));
 	const int is_relative = model && p->base && *model != '/' && strncmp(model, "random:", 7) != 0;
-	char *path = model ? lsb_format("%s%s%s", is_relative ? p->base : "", is_relative ? "/" : "", model)
-			   : NULL;
-	const struct lsb_place place = {
-		.struct_size = sizeof(place),
-		.model = path,
+	struct lsb_backend_info info = { .struct_size = sizeof(info) };
+	char device[LSB_MODEL_NAME_MAX];
+	int rc;
+
+	if (!model)
+		return lsb_fail(err, LSB_EINVAL, 0, "a plan request with a backend names no model");
+	p->model = lsb_format("%s%s%s", is_relative ? p->base : "", is_relative ? "/" : "", model);
+	if (!p->model)
+		return no_memory(err);
+	p->place = (struct lsb_place){
+		.struct_size = sizeof(p->place),
+		.model = p->model,
 		.stages = 1,
 		.flags = LSB_PLACE_VOCABULARY,
 		.slots = 1,
@@ -188,22 +197,19 @@ static int backend_open(struct plan *p, struct lsb_error *err)
 		.device = -1,
 		.threads = 1,
 	};
-	struct lsb_backend_info info = { .struct_size = sizeof(info) };
-	char device[LSB_MODEL_NAME_MAX];
-	int rc;
-
-	if (!path)
-		return lsb_fail(err, LSB_EINVAL, 0, "a plan request with a backend names no model");
 	*err = (struct lsb_error){ 0 };
 	lsb_answer_doing(p->to, l->path, "open");
-	rc = lsb_plugin_result(l, "open", l->ops.backend.open(&l->host, l->options, &place, &p->b, err), err);
-	free(path);
+	rc = lsb_plugin_result(l, "open", l->ops.backend.open(&l->host, l->options, &p->place, &p->b, err),
+			       err);
 	if (rc)
 		return rc;
 	lsb_answer_doing(p->to, l->path, "info");
 	rc = lsb_plugin_result(l, "info", l->ops.backend.info(p->b, &info, err), err);
 	if (rc)
 		return rc;
+	if (info.layers == 0 && info.vocabulary > 0)
+		return lsb_fail(err, LSB_EMODEL, 0,
+				"model: '%s' is a vocabulary without layers and cannot be run", model);
 	if (info.layers == 0 || info.hidden_size == 0 || info.vocabulary == 0)
 		return lsb_fail(err, LSB_EPLUGIN, 0,
 				"backend '%s' says the model has %u layers, hidden size %u, vocabulary %u",
@@ -334,6 +340,7 @@ static void plan_close(struct plan *p)
 	lsb_loaded_free(p->backend);
 	lsb_loaded_free(p->transport);
 	lsb_loaded_free(p->workload);
+	free(p->model);
 }
 
 int lsb_answer_plan(const struct lsb_asker *to, const json_t *request, json_t **reply, struct lsb_error *err)
