@@ -227,7 +227,7 @@ static int read_seed(const json_t *root, uint64_t *seed, struct lsb_error *err)
 
 static int read_scalars(const json_t *root, struct lsb_job *job, struct lsb_error *err)
 {
-	int64_t value;
+	int64_t value = 0;
 	int rc = read_integer(root, "size", 1, LSB_RANKS_MAX, &value, err);
 
 	if (rc)
