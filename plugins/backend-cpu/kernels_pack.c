@@ -2,7 +2,8 @@
 /*
  * File-format rows into panels, and back. Plain C, used once at load (and by
  * the reference path and the embedding look-up), so clarity comes first; the
- * word-wise scatter still packs about a gigabyte a second.
+ * word-wise scatter still packs 0.5 (Q6_K) to 3.6 (Q8_0) GB of file a second on a
+ * Zen 4 core.
  */
 #include "kernels_pack.h"
 
