@@ -202,7 +202,7 @@ static int fault_open(const struct lsb_host *host, const void *opts, const struc
 	if (rc == LSB_OK)
 		rc = allocate(t, err);
 	if (rc == LSB_OK)
-		rc = t->ops->open(host, inner->options, &t->inner_world, &t->inner, err);
+		rc = t->ops->open(inner->host, inner->options, &t->inner_world, &t->inner, err);
 	if (rc) {
 		fault_close(t);
 		return rc;

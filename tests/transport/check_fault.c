@@ -16,7 +16,8 @@ struct fault_options {
 
 static struct fault_options options;
 static const struct tcp_options tcp_options = { .wait = TCP_WAIT_HYBRID, .nodelay = 1, .spin_ns = 50000 };
-static struct lsb_inner inner;
+static struct lsb_inner inner, outer;
+static struct lsb_host tcp_host, inner_host; /* what the wrapped plugins are opened with */
 static struct ranks ranks;
 
 static void setup(void)
@@ -24,22 +25,36 @@ static void setup(void)
 	options = (struct fault_options){ .drop_after = -1, .from_rank = -1, .seed = 1 };
 }
 
-static void start(int32_t size)
+/* Open and connect ranks of fault:tcp or, in a chain, of fault:fault:tcp. */
+static void start_chain(int32_t size, int chained)
 {
 	const struct lsb_plugin *fault = testhost_plugin(FAULT);
 
 	ck_assert_uint_eq(fault->options_size, sizeof(options));
 	ck_assert_uint_ne(fault->flags & LSB_PLUGIN_INTERPOSER, 0);
+	tcp_host = testhost(NULL);
 	inner = (struct lsb_inner){ .struct_size = sizeof(inner),
 				    .name = "tcp",
 				    .ops = testhost_plugin(TCP)->ops.transport,
-				    .options = &tcp_options };
+				    .options = &tcp_options,
+				    .host = &tcp_host };
+	inner_host = testhost(&inner);
+	outer = (struct lsb_inner){ .struct_size = sizeof(outer),
+				    .name = "fault",
+				    .ops = fault->ops.transport,
+				    .options = &options,
+				    .host = &inner_host };
 	ranks_init(&ranks, fault, &options, size);
-	ranks.host = testhost(&inner);
+	ranks.host = testhost(chained ? &outer : &inner);
 	ranks_open(&ranks);
 	ranks_connect(&ranks);
 	for (int32_t i = 0; i < size; i++)
 		ck_assert_msg(ranks.rc[i] == LSB_OK, "%s", ranks.err[i].msg);
+}
+
+static void start(int32_t size)
+{
+	start_chain(size, 0);
 }
 
 START_TEST(emulated_link_adds_delay_and_serialises_at_its_bandwidth)
@@ -94,6 +109,26 @@ START_TEST(delay_is_seen_by_the_receiver_and_not_by_the_sender)
 	ck_assert_int_eq(ranks_wait(&ranks, 1, received, 20 * SECOND, &done), LSB_OK);
 	ck_assert_uint_ge(testhost_now(NULL) - begun, 100 * MS);
 	ck_assert_uint_ge(done.arrived_ns, begun + 100 * MS);
+	ck_assert_uint_eq(in, 7);
+	ranks_close(&ranks);
+}
+END_TEST
+
+START_TEST(fault_wraps_a_fault_that_wraps_tcp)
+{
+	uint8_t out = 7, in = 0;
+	uint32_t received, sent;
+	uint64_t begun;
+
+	setup();
+	options.delay_ns = 20 * MS;
+	start_chain(2, 1);
+	received = ranks_receive(&ranks, 1, 0, 1, &in, 1);
+	begun = testhost_now(NULL);
+	sent = ranks_send(&ranks, 0, 1, 1, &out, 1);
+	ranks_finish(&ranks, 0, sent);
+	ranks_finish(&ranks, 1, received);
+	ck_assert_uint_ge(testhost_now(NULL) - begun, 20 * MS);
 	ck_assert_uint_eq(in, 7);
 	ranks_close(&ranks);
 }
@@ -236,6 +271,7 @@ int main(void)
 	tcase_add_test(tc, emulated_link_adds_delay_and_serialises_at_its_bandwidth);
 	tcase_add_test(tc, emulated_jitter_stays_in_range_and_order_and_repeats_with_its_seed);
 	tcase_add_test(tc, delay_is_seen_by_the_receiver_and_not_by_the_sender);
+	tcase_add_test(tc, fault_wraps_a_fault_that_wraps_tcp);
 	tcase_add_test(tc, delay_that_has_passed_while_nobody_looked_costs_nothing);
 	tcase_add_test(tc, delayed_messages_keep_their_order);
 	tcase_add_test(tc, bandwidth_bounds_the_rate_of_a_link);
