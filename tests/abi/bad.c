@@ -36,6 +36,9 @@
 #ifndef BAD_OPTIONS_SIZE
 #define BAD_OPTIONS_SIZE sizeof(struct bad_options)
 #endif
+#ifndef BAD_FLAGS
+#define BAD_FLAGS 0
+#endif
 #ifndef BAD_OPEN
 #define BAD_OPEN return LSB_OK
 #endif
@@ -139,6 +142,7 @@ LSB_EXPORT const struct lsb_plugin lsb_plugin_v1 = {
 	.abi_minor = LSB_ABI_MINOR,
 	.struct_size = BAD_SIZE,
 	.kind = BAD_KIND,
+	.flags = BAD_FLAGS,
 	.name = BAD_NAME,
 	.version = BAD_VERSION,
 	.summary = "A workload for the tests",

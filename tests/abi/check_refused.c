@@ -27,6 +27,8 @@ static const struct {
 	{ "bad-no-name", "it has no name" },
 	{ "bad-no-version", "it has no version" },
 	{ "bad-two-lines", "its version is not one line of less than 1024 bytes" },
+	{ "bad-needs",
+	  "it needs 0x40000000 of lsbench (ABI 1.0), which this one (ABI 1.0) lacks; use a newer one" },
 	{ "bad-no-ops", "its ops.workload is NULL, wanted a table of operations" },
 	{ "bad-ops-size",
 	  "its table of operations (ABI 1.0) says it has 3 bytes, wanted 48 as in ABI 1.0, or a "

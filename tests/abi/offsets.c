@@ -13,7 +13,7 @@
 
 #define FIXED(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " changed its size")
 FIXED(lsb_error, 512);
-FIXED(lsb_buf, 40);
+FIXED(lsb_buf, 48);
 FIXED(lsb_span, 16);
 FIXED(lsb_metric, 24);
 FIXED(lsb_option, 64);

@@ -24,9 +24,14 @@
  * or reused. lsbench never writes to a plugin's tables.
  *
  * A struct that lsbench hands in begins with its size: a plugin that was built
- * with newer headers reads a later member only after LSB_HAS-like checks.
- * A struct that the plugin fills begins with the size that the caller has;
- * the plugin writes no further than that.
+ * with newer headers copies no more than that, and reads a later member only
+ * after LSB_HAS-like checks. A struct that the plugin fills begins with the size
+ * that the caller has; the plugin writes no further than that, and leaves the size
+ * as it is.
+ *
+ * An older lsbench does not know what a newer plugin cannot do without. Such a
+ * need is a bit of LSB_PLUGIN_NEEDS: lsbench refuses a plugin with one that it
+ * does not know, and ignores unknown flags below it.
  *
  * Manners. A plugin does not exit, abort, print, change signal handlers or
  * read environment variables of its own; it logs and allocates through
@@ -60,6 +65,7 @@ enum {
 	LSB_PLUGIN_GLOBAL = 1u << 0,	 /* its libraries need RTLD_GLOBAL (libmpi opens components) */
 	LSB_PLUGIN_INTERPOSER = 1u << 1, /* wraps another of its kind: reached as NAME:INNER */
 };
+#define LSB_PLUGIN_NEEDS 0xffff0000u /* flags that must be known; none in this version */
 
 struct lsb_plugin {
 	uint32_t magic;	    /* LSB_PLUGIN_MAGIC */
@@ -73,7 +79,11 @@ struct lsb_plugin {
 	const struct lsb_option *options; /* may be NULL */
 	size_t options_size;		  /* bytes of the struct the table describes, at most 64 KiB */
 
-	/* Can it work here? LSB_EUNAVAIL with a reason becomes "waived". Optional. [main] */
+	/*
+	 * Can it work here? LSB_EUNAVAIL with a reason becomes "waived". Quick, and
+	 * leaves nothing behind: it runs once more in each rank, before open.
+	 * Optional. [main]
+	 */
 	int (*probe)(const struct lsb_host *host, struct lsb_error *err);
 
 	/* The table of its kind; never NULL. */

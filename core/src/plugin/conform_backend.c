@@ -140,8 +140,7 @@ static int check_info(struct exercise *x, struct lsb_error *err)
 	if (rc)
 		return rc;
 	if (!i->layers || !i->hidden_size || !i->vocabulary || i->hidden_elem > LSB_ELEM_BF16 ||
-	    i->n_stop_ids > LSB_STOP_IDS_MAX || !(i->mem_kinds & (1u << LSB_MEM_HOST)) ||
-	    i->vocabulary > (1u << 24))
+	    i->n_stop_ids > LSB_STOP_IDS_MAX || !i->mem_kinds || i->vocabulary > (1u << 24))
 		return lsb_fail(
 			err, LSB_EPLUGIN, 0,
 			"%u layers, hidden size %u of type %u, vocabulary %u, %u stop ids, memory kinds 0x%x",
@@ -268,6 +267,7 @@ static int split_run(struct exercise *x, uint32_t first, struct lsb_error *err)
 {
 	static const size_t elem_bytes[] = { 4, 2, 2 };
 	const uint64_t bytes = (uint64_t)PROMPT * x->info.hidden_size * elem_bytes[x->info.hidden_elem];
+	const uint32_t mem = (uint32_t)__builtin_ctz(x->info.mem_kinds); /* any will do, host first */
 	struct lsb_backend *stages[2] = { NULL, NULL };
 	struct lsb_buf buf = { 0 };
 	struct step s = { 0 };
@@ -278,8 +278,7 @@ static int split_run(struct exercise *x, uint32_t first, struct lsb_error *err)
 	if (rc)
 		goto done;
 	lsb_answer_doing(x->to, x->l->path, "buf_alloc");
-	rc = lsb_plugin_result(x->l, "buf_alloc",
-			       x->ops->buf_alloc(stages[0], LSB_MEM_HOST, bytes, &buf, err), err);
+	rc = lsb_plugin_result(x->l, "buf_alloc", x->ops->buf_alloc(stages[0], mem, bytes, &buf, err), err);
 	if (rc)
 		goto done;
 	step_add(x, &s, 0, 0, PROMPT);

@@ -34,6 +34,7 @@ static const struct lsb_operation transport_operations[] = {
 	REQUIRED(transport, isend),	     REQUIRED(transport, irecv),    REQUIRED(transport, wait_any),
 	REQUIRED(transport, barrier),	     REQUIRED(transport, close),    OPTIONAL(transport, buf_register),
 	OPTIONAL(transport, buf_unregister), OPTIONAL(transport, progress), OPTIONAL(transport, counters),
+	OPTIONAL(transport, mem_caps_here),
 };
 static const struct lsb_operation workload_operations[] = {
 	REQUIRED(workload, open),  REQUIRED(workload, count), REQUIRED(workload, get),
@@ -144,6 +145,12 @@ static int identity_check(const char *path, const struct lsb_plugin *p, struct l
 	if (strcmp(p->name, file_name) != 0)
 		return lsb_plugin_refuse(path, err, "its name is '%.64s', wanted '%s' as its file name says",
 					 p->name, file_name);
+	if (p->flags & LSB_PLUGIN_NEEDS)
+		return lsb_plugin_refuse(
+			path, err,
+			"it needs 0x%08x of lsbench (ABI 1.%u), which this one (ABI 1.%u) lacks; "
+			"use a newer one",
+			p->flags & LSB_PLUGIN_NEEDS, p->abi_minor, LSB_ABI_MINOR);
 	rc = text_check(path, "version", p->version, err);
 	return rc ? rc : text_check(path, "summary", p->summary, err);
 }

@@ -23,7 +23,10 @@ enum lsb_log_level { LSB_LOG_ERROR = 0, LSB_LOG_WARN = 1, LSB_LOG_INFO = 2, LSB_
 
 struct lsb_host;
 
-/* What an interposer wraps: lsbench's checked copy of the inner plugin's table. */
+/*
+ * What an interposer wraps: lsbench's checked copy of the inner plugin's table.
+ * It has the size that lsbench knows: test optional operations with LSB_HAS.
+ */
 struct lsb_inner {
 	size_t struct_size;
 	const char *name;	     /* "tcp" in `transport = fault:tcp` */
@@ -39,21 +42,22 @@ struct lsb_host {
 	/* Nanoseconds of the clock all records and deadlines use (CLOCK_MONOTONIC). [any, hot] */
 	uint64_t (*now_ns)(void *context);
 
-	/* One line, without a newline, into the rank's log. Never in the timed part. [any] */
+	/* One line, without a newline, into the rank's log; copied. [any] */
 	void (*log)(void *context, uint32_t level, const char *message);
 
 	/*
 	 * Zeroed memory, aligned to `align` (a power of two, at least 8); counted
-	 * in the rank's memory figures. NULL when there is none. Free with `free`;
-	 * NULL is fine. [any]
+	 * in the rank's memory figures. NULL when there is none. Give it back with
+	 * `free` of the same host; NULL is fine. [any]
 	 */
 	void *(*alloc)(void *context, size_t bytes, size_t align);
 	void (*free)(void *context, void *ptr);
 
 	/*
 	 * A backend that computes on the caller's thread calls this between
-	 * layers, so that pending messages move on. Returns LSB_OK, or
-	 * LSB_ECANCELED when the backend should abandon the step. [rank, hot]
+	 * layers, from inside its wait, so that pending messages move on. Returns
+	 * LSB_OK, or LSB_ECANCELED when the backend should abandon the step. It
+	 * calls no operation of the backend. [rank, hot]
 	 */
 	int (*progress)(void *context);
 

@@ -13,15 +13,16 @@
  * `progress` lsbench calls in from inside a backend's step, through
  * lsb_host.progress, on that same thread; a transport never needs a lock.
  *
- * Matching. Messages between two ranks with one tag arrive in the order they
- * were sent, and each receive names its peer and tag exactly. A receive may be
- * larger than the message; the completion tells the bytes. A message that is
- * larger than its receive is an error of that link. lsbench posts each receive
- * before its sender may send, so a transport never has to hold data that
- * nobody asked for. A rank never sends to itself.
+ * Matching. Messages between two ranks with one tag match receives in the order
+ * both were posted, and each receive names its peer and tag exactly; between tags
+ * there is no order. A receive may be larger than the message; the completion
+ * tells the bytes. A message that is larger than its receive is an error of that
+ * link. A message of 0 bytes is one like any other; its lsb_buf.ptr may be NULL.
+ * lsbench posts each receive before its sender may send, so a transport never has
+ * to hold data that nobody asked for. A rank never sends to itself.
  *
- * Failure. After any LSB_EPEER or LSB_EIO the transport is broken: lsbench
- * calls close and fails the launch. Nothing blocks past its deadline.
+ * Failure. After any LSB_EPEER, LSB_EIO or LSB_EDEVICE the transport is broken:
+ * lsbench calls close and fails the launch. Nothing blocks past its deadline.
  */
 #ifndef LSBENCH_TRANSPORT_H
 #define LSBENCH_TRANSPORT_H
@@ -40,7 +41,7 @@ struct lsb_transport; /* the plugin's own; lsbench only passes it back */
 
 /* Capability flags of a transport. */
 enum {
-	LSB_TRANSPORT_STREAM_ORDERED = 1u << 0, /* honours lsb_buf.event */
+	LSB_TRANSPORT_STREAM_ORDERED = 1u << 0, /* honours lsb_buf.event, should it be set */
 	LSB_TRANSPORT_NEEDS_MPIRUN = 1u << 1,	/* ranks must be started by an MPI launcher */
 	LSB_TRANSPORT_SEES_ARRIVAL = 1u << 2,	/* fills lsb_completion.arrived_ns */
 };
@@ -48,8 +49,8 @@ enum {
 /* Who we are and how much will be asked. Fixed for the launch; lives as long as the handle. */
 struct lsb_world {
 	size_t struct_size;
-	int32_t rank, size;	    /* 0 <= rank < size */
-	int32_t host, host_count;   /* ranks with equal `host` share a machine */
+	int32_t rank, size;	    /* 0 <= rank < size; lsbench opens none for a launch of one rank */
+	int32_t host, host_count;   /* 0 <= host < host_count; ranks with equal `host` share a machine */
 	uint32_t max_requests;	    /* most requests pending at once */
 	uint32_t max_tag;	    /* largest tag that will be used, <= LSB_TAG_MAX */
 	uint64_t max_message_bytes; /* largest message */
@@ -61,11 +62,11 @@ struct lsb_world {
 struct lsb_completion {
 	int32_t status;	     /* LSB_OK, LSB_EPEER, LSB_EIO; LSB_EINVAL: longer than the receive */
 	uint32_t request;    /* which */
-	uint64_t bytes;	     /* moved */
+	uint64_t bytes;	     /* of the message; 0 if it failed */
 	uint64_t arrived_ns; /* host clock, last byte reached this process; 0 if unknown */
 };
 
-/* What crossed the wire, headers included; absent parts are 0. */
+/* What crossed the wire, headers included; absent parts are 0. lsbench sets struct_size. */
 struct lsb_wire_counters {
 	size_t struct_size;
 	uint64_t bytes_sent, bytes_received;
@@ -75,7 +76,7 @@ struct lsb_wire_counters {
 
 struct lsb_transport_ops {
 	size_t struct_size;
-	uint32_t mem_caps; /* bit per lsb_mem that isend and irecv take directly */
+	uint32_t mem_caps; /* bit per lsb_mem that isend and irecv take directly, at best */
 	uint32_t flags;	   /* LSB_TRANSPORT_* */
 
 	/*
@@ -95,9 +96,12 @@ struct lsb_transport_ops {
 	int (*address)(struct lsb_transport *t, void *to, size_t *bytes, struct lsb_error *err);
 
 	/*
-	 * Reach all peers: `addresses` has world.size entries in rank order, and
-	 * lives for the call. Returns when messages can flow both ways with
-	 * every peer, each proven to know world.nonce. [main, opened]
+	 * Reach all peers: `addresses` has world.size entries in rank order, this
+	 * rank's own among them, and lives for the call. Returns when messages can
+	 * flow both ways with every peer, each proven to know world.nonce (where a
+	 * launcher like mpirun joins the ranks, it has seen to that). All ranks
+	 * call it at about the same time. After any failure, LSB_ETIMEDOUT too,
+	 * only close follows. [main, opened]
 	 */
 	int (*connect)(struct lsb_transport *t, const struct lsb_span *addresses, uint64_t deadline_ns,
 		       struct lsb_error *err);
@@ -105,8 +109,12 @@ struct lsb_transport_ops {
 	/*
 	 * Begin to send or receive one message. `b`, and the bytes it views,
 	 * stay as they are until the request completes; b->mem is one of
-	 * mem_caps. The request is a small integer, chosen by the transport,
-	 * unique while pending. [rank, hot, connected]
+	 * mem_caps. A send that is complete gives its bytes back and says nothing
+	 * of their arrival. The request is an integer, chosen by the transport,
+	 * unique among sends and receives until wait_any has told of its end, and
+	 * free to be used again from then on. LSB_EINVAL: more than max_requests,
+	 * max_tag or max_message_bytes, or no such peer. After any failure there
+	 * is no request. [rank, hot, connected]
 	 */
 	int (*isend)(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
 		     uint32_t *request, struct lsb_error *err);
@@ -114,34 +122,63 @@ struct lsb_transport_ops {
 		     uint32_t *request, struct lsb_error *err);
 
 	/*
-	 * Wait until at least one of the `n` `requests` is complete, or
-	 * `deadline_ns` (host clock; 0: look once and return) has passed:
-	 * LSB_ETIMEDOUT, and all stay pending. Writes up to `n` completions to
-	 * `done`, their number to *n_done; a completed request is gone. Any
-	 * pending request may make progress inside. Whether waiting sleeps or
-	 * spins is the transport's option `wait = block | poll | hybrid`, which
-	 * every transport offers. [rank, hot, connected]
+	 * Wait until at least one of the `n` >= 1 different, pending `requests` is
+	 * complete, or `deadline_ns` has passed: LSB_ETIMEDOUT, and all stay
+	 * pending. Writes up to `n` completions to `done`, in any order, their
+	 * number to *n_done; a completed request is gone, failed or not. Any
+	 * pending request may make progress inside, in `requests` or not; what
+	 * completes outside of `requests` is kept for the wait that asks. Returns
+	 * LSB_OK when there are completions; where some have failed, their status
+	 * may be returned instead, so that `err` can tell the reason. Whether
+	 * waiting sleeps or spins is the transport's option `wait = block | poll |
+	 * hybrid`, which every transport offers. [rank, hot, connected]
 	 */
 	int (*wait_any)(struct lsb_transport *t, const uint32_t *requests, size_t n, uint64_t deadline_ns,
 			struct lsb_completion *done, size_t *n_done, struct lsb_error *err);
 
-	/* All ranks have arrived; receives may be pending. No timing promise. [rank, connected] */
+	/*
+	 * All ranks have arrived. Sends and receives may be pending and stay so;
+	 * no timing promise. After LSB_ETIMEDOUT this rank has arrived
+	 * nevertheless: called again, it waits on. [rank, connected]
+	 */
 	int (*barrier)(struct lsb_transport *t, uint64_t deadline_ns, struct lsb_error *err);
 
-	/* Give everything back; pending requests are dropped. NULL is fine. [main] */
+	/*
+	 * Give everything back; pending requests (the receives of messages that
+	 * never came, at the least) are dropped, also unsent ones, registrations
+	 * undone, and buffers, which still exist, not touched any more. A run ends with a barrier before
+	 * it; after a failure it comes without, and must not wait for peers. NULL
+	 * is fine. [main]
+	 */
 	void (*close)(struct lsb_transport *t);
 
 	/* --- optional, NULL: not supported -------------------------------- */
 
-	/* Tell the transport about memory it will see again; sets b->handle. [main] */
+	/*
+	 * Tell the transport about memory it will see again; sets b->registration
+	 * and nothing else. Before or after connect; only views made of `b` carry
+	 * it, so isend and irecv also take memory that was never registered. It is
+	 * undone while the memory is still there: by buf_unregister, once nothing
+	 * is pending on it, or by close. Both operations or none. [main, opened]
+	 */
 	int (*buf_register)(struct lsb_transport *t, struct lsb_buf *b, struct lsb_error *err);
 	void (*buf_unregister)(struct lsb_transport *t, struct lsb_buf *b);
 
-	/* Move pending messages on; never blocks. [rank, hot] */
+	/*
+	 * Move pending messages on; never blocks. Failures are kept for the next
+	 * wait_any. [rank, hot, connected]
+	 */
 	void (*progress)(struct lsb_transport *t);
 
 	/* What has crossed the wire since open. [rank] */
 	int (*counters)(struct lsb_transport *t, struct lsb_wire_counters *out, struct lsb_error *err);
+
+	/*
+	 * Those of mem_caps that hold for this handle, where only the running
+	 * system can tell (an MPI that may or may not know CUDA). Does not change
+	 * once open has returned. NULL: all of mem_caps. [main, opened]
+	 */
+	uint32_t (*mem_caps_here)(const struct lsb_transport *t);
 };
 
 #ifdef __cplusplus

@@ -23,48 +23,49 @@ struct lsb_workload; /* the plugin's own; lsbench only passes it back */
 
 #define LSB_SCORES_MAX 16u
 
-/* One turn of a chat. */
-struct lsb_turn {
-	const char *role; /* "system", "user", "assistant" */
-	const char *text;
-};
-
 /*
  * One request: either a chat (n_turns > 0) that goes through the model's chat
- * template, or a plain text, or `prompt_tokens` arbitrary tokens for load
- * without meaning. Strings are the workload's and live until its close.
+ * template, or a plain text (in which special tokens' text means those tokens), or
+ * `prompt_tokens` arbitrary tokens for load without meaning. The turns and all
+ * strings are the workload's and live until its close.
  */
 struct lsb_request {
 	size_t struct_size;
-	const char *id; /* unique within the workload */
+	const char *id; /* unique within the workload; never NULL */
 	const struct lsb_turn *turns;
 	const char *text; /* NULL if turns are given */
 	uint32_t n_turns;
 	uint32_t prompt_tokens; /* used when turns and text are absent */
-	uint32_t max_new;	/* new-token limit; 0: the case's own */
+	uint32_t max_new;	/* new-token limit, where smaller than the case's; 0: the case's */
 	uint32_t reserved;	/* 0 */
-	uint64_t arrival_ns;	/* after the start of the run; 0: at once */
+	uint64_t arrival_ns;	/* after the start of the run, ascending with the index; 0: at once */
 };
 
 /* An answer to judge. */
 struct lsb_answer {
 	size_t struct_size;
 	uint64_t index;	       /* of the request, as given to get() */
-	const char *text;      /* what the model said */
+	const char *text;      /* what the model said; may end inside a character; never NULL */
 	const char *reference; /* NULL: the workload's own reference for `index` */
 };
 
 struct lsb_workload_ops {
 	size_t struct_size;
 
-	/* Read and check everything; `options` lives as long as the handle. [main] */
+	/*
+	 * Read and check everything; `options` lives as long as the handle. On
+	 * success *out is set; on failure nothing is left behind. [main]
+	 */
 	int (*open)(const struct lsb_host *host, const void *options, struct lsb_workload **out,
 		    struct lsb_error *err);
 
-	/* How many distinct requests there are; lsbench asks for index modulo this. [main] */
+	/* How many distinct requests there are, at least 1; lsbench asks for index modulo this. [main] */
 	uint64_t (*count)(const struct lsb_workload *w);
 
-	/* Request `index` < count. Pure in the options and the index. [main] */
+	/*
+	 * Request `index` < count. Pure in the options and the index; asked for in
+	 * any order, and more than once. *out comes zeroed but for its size. [main]
+	 */
 	int (*get)(struct lsb_workload *w, uint64_t index, struct lsb_request *out, struct lsb_error *err);
 
 	/* Give everything back. NULL is fine. [main] */
@@ -73,9 +74,10 @@ struct lsb_workload_ops {
 	/* --- optional, NULL: not supported -------------------------------- */
 
 	/*
-	 * Judge one answer: up to LSB_SCORES_MAX metrics into `scores`, their
-	 * number into *n; always the same names in the same order. lsbench reports
-	 * each metric's mean over all answers. [main]
+	 * Judge one answer: up to LSB_SCORES_MAX metrics into `scores`, which has
+	 * room for so many, their number into *n; always the same names in the
+	 * same order, or none where there is nothing to compare with. lsbench
+	 * reports each metric's mean over the answers that have it. [main]
 	 */
 	int (*score)(struct lsb_workload *w, const struct lsb_answer *answer, struct lsb_metric *scores,
 		     size_t *n, struct lsb_error *err);
