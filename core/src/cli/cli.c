@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "plugin/inspect.h"
+#include "report/report.h"
 
 int lsb_exit_status(int code)
 {
@@ -74,6 +76,17 @@ int lsb_cli_inspect(json_t *request, uint64_t timeout_ms, json_t **reply, struct
 	*reply = json_loads(answered, 0, NULL);
 	free(answered);
 	return *reply ? LSB_OK : lsb_fail(err, LSB_EPLUGIN, 0, "an answer about plugins cannot be read");
+}
+
+void lsb_cli_print_report(const json_t *summary)
+{
+	const char *no_colour = getenv("NO_COLOR");
+	struct lsb_text text = { 0 };
+
+	lsb_report_text(summary, isatty(STDOUT_FILENO) && !(no_colour && *no_colour), &text);
+	if (text.data)
+		fputs(text.data, stdout);
+	lsb_text_free(&text);
 }
 
 const char *lsb_cli_text(const json_t *object, const char *key)

@@ -55,6 +55,9 @@ int lsb_cli_done(int status);
  */
 int lsb_cli_inspect(json_t *request, uint64_t timeout_ms, json_t **reply, struct lsb_error *err);
 
+/* Print a summary's tables (report/report.h), in colour on a terminal that has not said NO_COLOR. */
+void lsb_cli_print_report(const json_t *summary);
+
 /* Shorthands for reading answers: "" and 0 when absent. */
 const char *lsb_cli_text(const json_t *object, const char *key);
 

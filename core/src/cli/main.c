@@ -14,6 +14,7 @@ static const struct command {
 	int (*function)(int argc, char **argv);
 } commands[] = {
 	{ "plan", "what a suite would run", lsb_cmd_plan },
+	{ "report", "rebuild the reports of a results folder", lsb_cmd_report },
 	{ "plugins", "list every plugin found, and where", lsb_cmd_plugins },
 	{ "describe", "options and capabilities of a plugin", lsb_cmd_describe },
 	{ "check", "conformance run of a plugin file", lsb_cmd_check },

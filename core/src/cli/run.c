@@ -186,6 +186,15 @@ static int has_flags(const char *folder)
 	return found;
 }
 
+static void show_report(const char *folder)
+{
+	json_t *summary = NULL;
+
+	if (lsb_report_summary(folder, &summary, NULL) == LSB_OK)
+		lsb_cli_print_report(summary);
+	json_decref(summary);
+}
+
 static int run_and_report(const struct options *o, const struct lsb_run_request *request)
 {
 	struct lsb_run_result result;
@@ -194,9 +203,9 @@ static int run_and_report(const struct options *o, const struct lsb_run_request 
 
 	if (rc)
 		return lsb_cli_failed(&err);
-	if (result.interrupted)
-		flags |= LSB_REPORT_INTERRUPTED;
 	rc = lsb_report_write(request->folder, flags, &err);
+	if (rc == LSB_OK && !o->is_quiet)
+		show_report(request->folder);
 	printf("%s\n", request->folder);
 	if (result.interrupted) {
 		fprintf(stderr, "lsbench: interrupted; go on with --resume %s\n", request->folder);

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "measure/replay.h"
+#include "measure/settle.h"
 #include "measure/statistics.h"
 
 /* Values of one latency over the requests of a launch. */
@@ -23,6 +24,7 @@ struct totals {
 	struct series ttft, tpot, itl, e2e;
 	double issued, completed, generated, prompted;
 	uint64_t begin_ns, end_ns; /* first admission, last answer */
+	double first_s;		   /* time to the first token of request 0; 0: it gave none */
 	struct lsb_text ids;	   /* all generated ids in request order, as text, for the digest */
 	json_t *scores;		   /* name: sum over answers */
 	int failed;		   /* out of memory */
@@ -36,6 +38,12 @@ static double number(const json_t *object, const char *key)
 static uint64_t integer(const json_t *object, const char *key)
 {
 	return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+/* Stamps of other processes: the later one need not be later. */
+static double seconds_between(uint64_t from, uint64_t to)
+{
+	return to >= from ? (double)(to - from) * 1e-9 : -(double)(from - to) * 1e-9;
 }
 
 static void series_add(struct totals *t, struct series *series, double value)
@@ -69,8 +77,11 @@ static void add_scores(struct totals *t, const json_t *request)
 	const char *name;
 	json_t *score;
 
-	json_object_foreach(json_object_get(request, "scores"), name, score) json_object_set_new(
-		t->scores, name, json_real(number(t->scores, name) + json_number_value(score)));
+	json_object_foreach(json_object_get(request, "scores"), name, score)
+	{
+		json_object_set_new(t->scores, name,
+				    json_real(number(t->scores, name) + json_number_value(score)));
+	}
 }
 
 /* One answered request. */
@@ -86,28 +97,16 @@ static void add_request(struct totals *t, const json_t *request)
 	t->prompted += number(request, "prompt_tokens");
 	if (last > t->end_ns)
 		t->end_ns = last;
-	series_add(t, &t->ttft, (double)(first - arrival) * 1e-9);
-	series_add(t, &t->e2e, (double)(last - arrival) * 1e-9);
+	series_add(t, &t->ttft, seconds_between(arrival, first));
+	series_add(t, &t->e2e, seconds_between(arrival, last));
 	if (generated >= 2)
-		series_add(t, &t->tpot, (double)(last - first) * 1e-9 / (generated - 1));
+		series_add(t, &t->tpot, seconds_between(first, last) / (generated - 1));
 	for (size_t i = 1; i < json_array_size(times); i++)
 		series_add(t, &t->itl,
 			   (double)(json_integer_value(json_array_get(times, i)) -
 				    json_integer_value(json_array_get(times, i - 1))) *
 				   1e-9);
 	add_scores(t, request);
-}
-
-/* The request of index `i` among all ranks; NULL when none has it. */
-static const json_t *find_request(const json_t *ranks, json_int_t i)
-{
-	const json_t *rank, *request;
-	size_t r, k;
-
-	json_array_foreach(ranks, r, rank) json_array_foreach(
-		json_object_get(rank, "requests"), k,
-		request) if (json_integer_value(json_object_get(request, "i")) == i) return request;
-	return NULL;
 }
 
 static void add_ids(struct totals *t, const json_t *request)
@@ -119,32 +118,70 @@ static void add_ids(struct totals *t, const json_t *request)
 	lsb_text_add(&t->ids, "\n");
 }
 
+/*
+ * The requests of all ranks by index: table[i] is request i. LSB_EPEER unless
+ * each of `prompts` was answered once, with as many ids and times as it says.
+ */
+static int tabulate(const json_t *ranks, size_t prompts, const json_t **table, struct lsb_error *err)
+{
+	const json_t *rank, *request;
+	size_t r, k;
+
+	json_array_foreach(ranks, r, rank)
+	{
+		json_array_foreach(json_object_get(rank, "requests"), k, request)
+		{
+			const json_int_t i = json_integer_value(json_object_get(request, "i"));
+			const size_t n = integer(request, "generated_tokens");
+
+			if (i < 0 || (size_t)i >= prompts || table[i])
+				return lsb_fail(
+					err, LSB_EPEER, 0,
+					"rank %zu answered for request %lld, which is not its to answer", r,
+					(long long)i);
+			if (json_array_size(json_object_get(request, "ids")) != n ||
+			    json_array_size(json_object_get(request, "token_ns")) != n ||
+			    !json_is_string(json_object_get(request, "finish")))
+				return lsb_fail(
+					err, LSB_EPEER, 0,
+					"request %lld: the answer's ids, times and token count do not agree",
+					(long long)i);
+			table[i] = request;
+		}
+	}
+	for (size_t i = 0; i < prompts; i++)
+		if (!table[i])
+			return lsb_fail(err, LSB_EPEER, 0, "no rank answered for request %zu of %zu", i,
+					prompts);
+	return LSB_OK;
+}
+
 static int gather(const json_t *point, const json_t *ranks, struct totals *t, struct lsb_error *err)
 {
-	const json_int_t prompts = json_integer_value(json_object_get(point, "prompts"));
-	const json_t *rank;
+	const size_t prompts = integer(point, "prompts");
+	const json_t **table = calloc(prompts + 1, sizeof(*table)), *rank;
+	int rc = table ? tabulate(ranks, prompts, table, err) : LSB_ENOMEM;
 	size_t r;
 
 	t->scores = json_object();
 	t->begin_ns = UINT64_MAX;
-	json_array_foreach(ranks, r, rank) if (json_object_get(rank, "requests") &&
-					       integer(rank, "run_t0_ns") < t->begin_ns) t->begin_ns =
-		integer(rank, "run_t0_ns");
-	for (json_int_t i = 0; i < prompts; i++) {
-		const json_t *request = find_request(ranks, i);
-
-		if (!request)
-			return lsb_fail(err, LSB_EPEER, 0, "no rank answered for request %lld of %lld",
-					(long long)i, (long long)prompts);
-		t->issued++;
-		add_ids(t, request);
-		if (strcmp(json_string_value(json_object_get(request, "finish")), "failed") != 0)
-			add_request(t, request);
+	json_array_foreach(ranks, r, rank)
+	{
+		if (json_object_get(rank, "requests") && integer(rank, "run_t0_ns") < t->begin_ns)
+			t->begin_ns = integer(rank, "run_t0_ns");
 	}
-	if (t->failed || t->ids.failed)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the latencies of %lld requests",
-				(long long)prompts);
-	return LSB_OK;
+	for (size_t i = 0; i < prompts && rc == LSB_OK; i++) {
+		t->issued++;
+		add_ids(t, table[i]);
+		if (strcmp(json_string_value(json_object_get(table[i], "finish")), "failed") != 0)
+			add_request(t, table[i]);
+	}
+	if (rc == LSB_OK && prompts && integer(table[0], "generated_tokens"))
+		t->first_s = seconds_between(integer(table[0], "arrival_ns"), integer(table[0], "first_ns"));
+	free(table);
+	if (rc == LSB_ENOMEM || t->failed || t->ids.failed)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the latencies of %zu requests", prompts);
+	return rc;
 }
 
 static void set(json_t *metrics, const char *name, double value)
@@ -183,7 +220,11 @@ static double largest(const json_t *ranks, const char *key)
 	double most = 0;
 	size_t r;
 
-	json_array_foreach(ranks, r, rank) if (number(rank, key) > most) most = number(rank, key);
+	json_array_foreach(ranks, r, rank)
+	{
+		if (number(rank, key) > most)
+			most = number(rank, key);
+	}
 	return most;
 }
 
@@ -193,20 +234,39 @@ static double sum(const json_t *ranks, const char *key)
 	double all = 0;
 	size_t r;
 
-	json_array_foreach(ranks, r, rank) all += number(rank, key);
+	json_array_foreach(ranks, r, rank)
+	{
+		all += number(rank, key);
+	}
 	return all;
+}
+
+/* Loading and preprocessing of the rank that took longest over both: ranks do them side by side. */
+static double slowest_start(const json_t *ranks)
+{
+	const json_t *rank;
+	double most = 0;
+	size_t r;
+
+	json_array_foreach(ranks, r, rank)
+	{
+		const double start = number(rank, "load_s") + number(rank, "preprocess_s");
+
+		most = start > most ? start : most;
+	}
+	return most;
 }
 
 static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *t)
 {
-	const double run_s = t->end_ns > t->begin_ns ? (double)(t->end_ns - t->begin_ns) * 1e-9 : 0;
+	const double run_s = t->end_ns > t->begin_ns ? seconds_between(t->begin_ns, t->end_ns) : 0;
 	const char *name;
 	json_t *score;
 
 	set(metrics, "run_s", run_s);
 	set(metrics, "load_s", largest(ranks, "load_s"));
 	set(metrics, "preprocess_s", sum(ranks, "preprocess_s"));
-	set(metrics, "wall_s", largest(ranks, "load_s") + largest(ranks, "preprocess_s") + run_s);
+	set(metrics, "wall_s", slowest_start(ranks) + run_s);
 	set(metrics, "warmup_s", largest(ranks, "warmup_s"));
 	set(metrics, "load_bytes", sum(ranks, "load_bytes"));
 	set(metrics, "peak_memory_bytes", largest(ranks, "peak_memory_bytes"));
@@ -222,8 +282,14 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 	set_latency(metrics, "tpot", &t->tpot);
 	set_latency(metrics, "itl", &t->itl);
 	set_latency(metrics, "e2e", &t->e2e);
-	json_object_foreach(t->scores, name, score) if (t->completed > 0)
-		set(metrics, name, json_number_value(score) / t->completed);
+	if (t->first_s > 0)
+		set(metrics, "first_ttft_s", t->first_s);
+	/* a workload names its scores; none of them may hide a metric of ours */
+	json_object_foreach(t->scores, name, score)
+	{
+		if (t->completed > 0 && !json_object_get(metrics, name))
+			set(metrics, name, json_number_value(score) / t->completed);
+	}
 }
 
 /*
@@ -243,25 +309,29 @@ static double bytes_read(const json_t *rank, const struct lsb_rank_records *reco
 	return bytes;
 }
 
-static json_t *ledger_json(const json_t *rank, const struct lsb_ledger *l)
+static json_t *ledger_json(size_t rank, size_t stages, const struct lsb_ledger *l, double read_bytes)
 {
-	json_t *out = json_pack("{s:O, s:O, s:O, s:f, s:f, s:f, s:f, s:f, s:f}", "rank",
-				json_object_get(rank, "rank"), "stage", json_object_get(rank, "stage"),
-				"replica", json_object_get(rank, "replica"), "compute_s", l->compute_s,
-				"wait_s", l->wait_s, "transfer_s", l->transfer_s, "overhead_s", l->overhead_s,
-				"unattributed_s", l->unattributed_s, "wall_s", l->wall_s);
+	json_t *hidden = l->knows_hidden ? json_real(l->hidden_transfer_s) : json_null();
 
-	json_object_set_new(out, "hidden_transfer_s",
-			    l->knows_hidden ? json_real(l->hidden_transfer_s) : json_null());
-	return out;
+	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:f}", "rank", (json_int_t)rank,
+			 "stage", (json_int_t)(rank % stages), "replica", (json_int_t)(rank / stages),
+			 "compute_s", l->compute_s, "wait_s", l->wait_s, "transfer_s", l->transfer_s,
+			 "overhead_s", l->overhead_s, "unattributed_s", l->unattributed_s, "wall_s",
+			 l->wall_s, "hidden_transfer_s", hidden, "read_bytes", read_bytes);
 }
 
 /* What the ledgers and replays of all pipelines come to. */
 struct pipelines {
 	json_t *ledger;
-	double communication_s, wait_s, replay_s, mbu, memory_s;
-	int replayed;
+	double communication_s, wait_s, replay_s;
+	int n_unreplayed, n_unsettled,
+		n_judged; /* pipelines: without replay, never settled, long enough to tell */
 };
+
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
 
 /* Ledger and replay of the pipeline whose first stage is ranks[first]. */
 static int measure_pipeline(const json_t *ranks, const struct lsb_rank_records *records, size_t first,
@@ -270,44 +340,38 @@ static int measure_pipeline(const json_t *ranks, const struct lsb_rank_records *
 	const json_t *head = json_array_get(ranks, first);
 	const uint64_t t0 = integer(head, "run_t0_ns"), t1 = integer(head, "run_t1_ns");
 	double makespan = 0;
+	int settled;
 
 	if (t1 <= t0)
 		return lsb_fail(err, LSB_EPEER, 0, "rank %zu reports a run that ends before it begins",
 				first);
 	for (size_t k = 0; k < stages; k++) {
-		const json_t *rank = json_array_get(ranks, first + k);
-		const double bandwidth = number(rank, "read_bandwidth_all");
 		struct lsb_ledger ledger;
 		const int rc = lsb_ledger_close(records + first, stages, k, t0, t1, &ledger, err);
-		double bytes;
 
 		if (rc)
 			return rc;
-		json_array_append_new(out->ledger, ledger_json(rank, &ledger));
-		out->communication_s =
-			ledger.transfer_s > out->communication_s ? ledger.transfer_s : out->communication_s;
-		out->wait_s = ledger.wait_s > out->wait_s ? ledger.wait_s : out->wait_s;
-		bytes = bytes_read(rank, &records[first + k], k == stages - 1);
-		if (bandwidth > 0 && bytes / bandwidth > out->memory_s)
-			out->memory_s = bytes / bandwidth;
-		if (number(rank, "read_bandwidth_alone") > 0) {
-			const double mbu = bytes / ledger.wall_s / number(rank, "read_bandwidth_alone");
-
-			out->mbu = mbu > out->mbu ? mbu : out->mbu;
-		}
+		json_array_append_new(out->ledger,
+				      ledger_json(first + k, stages, &ledger,
+						  bytes_read(json_array_get(ranks, first + k),
+							     &records[first + k], k == stages - 1)));
+		out->communication_s = larger(out->communication_s, ledger.transfer_s);
+		out->wait_s = larger(out->wait_s, ledger.wait_s);
 	}
 	/* A full recorder makes replay impossible, not the launch. */
-	if (lsb_replay(records + first, stages, &makespan, NULL) == LSB_OK && makespan > out->replay_s) {
-		out->replay_s = makespan;
-		out->replayed = 1;
-	}
+	if (lsb_replay(records + first, stages, &makespan, NULL) || !(makespan > 0))
+		out->n_unreplayed++;
+	out->replay_s = larger(out->replay_s, makespan);
+	settled = lsb_steps_settled(&records[first]);
+	out->n_judged += settled >= 0;
+	out->n_unsettled += settled == 0;
 	return LSB_OK;
 }
 
 static int set_pipelines(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
 			 size_t n_ranks, json_t *line, json_t *metrics, struct lsb_error *err)
 {
-	const size_t stages = (size_t)json_integer_value(json_object_get(point, "stages"));
+	const size_t stages = integer(point, "stages");
 	struct pipelines all = { .ledger = json_array() };
 	int rc = LSB_OK;
 
@@ -321,12 +385,11 @@ static int set_pipelines(const json_t *point, const json_t *ranks, const struct 
 		return rc;
 	set(metrics, "communication_s", all.communication_s);
 	set(metrics, "wait_s", all.wait_s);
-	if (all.mbu > 0)
-		set(metrics, "mbu", all.mbu);
-	if (all.replayed)
-		json_object_set_new(line, "replay",
-				    json_pack("{s:f, s:f, s:s}", "makespan_s", all.replay_s, "memory_s",
-					      all.memory_s, "kind", "measured stage times"));
+	json_object_set_new(line, "settled", all.n_judged ? json_boolean(all.n_unsettled == 0) : json_null());
+	if (all.n_unreplayed == 0) {
+		set(metrics, "replay_s", all.replay_s);
+		set(metrics, "replay_tokens_per_s", number(metrics, "generated_tokens") / all.replay_s);
+	}
 	return LSB_OK;
 }
 
@@ -357,9 +420,8 @@ const char *lsb_metric_unit(const char *name)
 {
 	static const struct {
 		const char *suffix, *unit;
-	} units[] = {
-		{ "_per_s", "1/s" }, { "_rps", "1/s" }, { "_bps", "B/s" }, { "_bytes", "B" }, { "_s", "s" }
-	};
+	} units[] = { { "_per_s", "1/s" }, { "_rps", "1/s" },	    { "_bps", "B/s" },
+		      { "_bytes", "B" },   { "_j_per_token", "J" }, { "_s", "s" } };
 	const size_t length = strlen(name);
 
 	for (size_t i = 0; i < LSB_COUNT(units); i++) {

@@ -34,20 +34,27 @@ static int compare_spans(const void *a, const void *b)
 	return (x->from > y->from) - (x->from < y->from);
 }
 
-/* Length of the union of n spans, which are sorted here. */
-static uint64_t union_length(struct span *spans, size_t n)
+/* Make n spans ascending and free of overlap, in place; how many remain. */
+static size_t merge_spans(struct span *spans, size_t n)
 {
-	uint64_t length = 0, end = 0;
+	size_t merged = 0;
 
 	qsort(spans, n, sizeof(*spans), compare_spans);
 	for (size_t i = 0; i < n; i++) {
-		const uint64_t from = at_least(spans[i].from, end);
-
-		if (spans[i].to > from) {
-			length += spans[i].to - from;
-			end = spans[i].to;
-		}
+		if (merged && spans[i].from <= spans[merged - 1].to)
+			spans[merged - 1].to = at_least(spans[merged - 1].to, spans[i].to);
+		else
+			spans[merged++] = spans[i];
 	}
+	return merged;
+}
+
+static uint64_t total_length(const struct span *spans, size_t n)
+{
+	uint64_t length = 0;
+
+	for (size_t i = 0; i < n; i++)
+		length += spans[i].to - spans[i].from;
 	return length;
 }
 
@@ -80,7 +87,7 @@ static int collect_sends(const struct lsb_rank_records *from, int32_t to, struct
 	return 0;
 }
 
-/* When message (tag, sequence) was handed over; 0 when its send was not recorded. */
+/* When message (tag, sequence) was handed over; 0 when its send was not recorded (a full recorder). */
 static uint64_t send_time(const struct sends *sends, const struct lsb_record *message)
 {
 	const struct lsb_record **found =
@@ -89,14 +96,18 @@ static uint64_t send_time(const struct sends *sends, const struct lsb_record *me
 	return found ? (*found)->t0_ns : 0;
 }
 
-/* Divide one block into wait, transfer and overhead. */
+/*
+ * Divide one block into wait, transfer and overhead. A block on a message whose
+ * send nobody recorded stays out of all three, and so unattributed: it cannot
+ * be told whether the peer was late or the link slow.
+ */
 static void divide_block(const struct lsb_record *block, uint64_t sent, uint64_t t0, uint64_t t1,
 			 uint64_t parts[3])
 {
 	const uint64_t b0 = at_least(block->t0_ns, t0), b1 = at_most(block->t1_ns, t1);
 	uint64_t s, d;
 
-	if (b1 <= b0)
+	if (b1 <= b0 || sent == 0)
 		return;
 	s = at_most(at_least(sent, b0), b1);
 	d = block->aux ? at_most(at_least(block->aux, s), b1) : b1;
@@ -114,48 +125,55 @@ static size_t collect_spans(const struct lsb_rank_records *mine, uint32_t mask, 
 	for (size_t i = 0; i < mine->n; i++) {
 		const struct lsb_record *record = &mine->records[i];
 
-		if ((mask >> record->kind & 1u) && overlap(record->t0_ns, record->t1_ns, t0, t1) > 0)
+		/* records come from other processes: an unknown kind is no kind of ours */
+		if (record->kind < 32 && (mask >> record->kind & 1u) &&
+		    overlap(record->t0_ns, record->t1_ns, t0, t1) > 0)
 			spans[n++] = (struct span){ at_least(record->t0_ns, t0), at_most(record->t1_ns, t1) };
 	}
 	return n;
 }
 
-/* Compute and own overhead: each nanosecond once, compute first. `spans` has room for all of mine's records.
+/*
+ * Compute and own overhead: each nanosecond once, compute first. Leaves what was
+ * computed in `spans` (room for all of mine's records), merged; returns their number.
  */
-static void add_own_time(const struct lsb_rank_records *mine, uint64_t t0, uint64_t t1, struct span *spans,
-			 struct lsb_ledger *out)
+static size_t add_own_time(const struct lsb_rank_records *mine, uint64_t t0, uint64_t t1, struct span *spans,
+			   struct lsb_ledger *out)
 {
 	const uint32_t computing = 1u << LSB_REC_COMPUTE;
 	const uint32_t working = computing | 1u << LSB_REC_SEND | 1u << LSB_REC_COPY | 1u << LSB_REC_SCHEDULE;
-	const uint64_t compute = union_length(spans, collect_spans(mine, computing, t0, t1, spans));
-	const uint64_t all = union_length(spans, collect_spans(mine, working, t0, t1, spans));
+	const uint64_t all =
+		total_length(spans, merge_spans(spans, collect_spans(mine, working, t0, t1, spans)));
+	const size_t n = merge_spans(spans, collect_spans(mine, computing, t0, t1, spans));
+	const uint64_t compute = total_length(spans, n);
 
 	out->compute_s = (double)compute * 1e-9;
 	out->overhead_s = (double)(all - compute) * 1e-9;
+	return n;
 }
 
-/* Time of [from, to] outside `n` ascending spans that do not overlap each other. */
-static uint64_t time_outside(const struct span *blocks, size_t n, uint64_t from, uint64_t to)
+/* Time of [from, to] that lies under `n` ascending spans without overlap. */
+static uint64_t time_under(const struct span *spans, size_t n, uint64_t from, uint64_t to)
 {
-	uint64_t blocked = 0;
+	uint64_t under = 0;
 	size_t low = 0, high = n;
 
 	while (low < high) {
 		const size_t middle = low + (high - low) / 2;
 
-		if (blocks[middle].to <= from)
+		if (spans[middle].to <= from)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (; low < n && blocks[low].from < to; low++)
-		blocked += overlap(from, to, blocks[low].from, blocks[low].to);
-	return to - from - blocked;
+	for (; low < n && spans[low].from < to; low++)
+		under += overlap(from, to, spans[low].from, spans[low].to);
+	return under;
 }
 
 /* Divide what rank `mine` had from one peer into parts, and find what its messages hid. */
 static void add_messages(const struct lsb_rank_records *mine, int32_t peer, const struct sends *sends,
-			 const struct span *blocks, size_t n_blocks, uint64_t t0, uint64_t t1,
+			 const struct span *computed, size_t n_computed, uint64_t t0, uint64_t t1,
 			 uint64_t parts[3], struct lsb_ledger *out)
 {
 	uint64_t hidden = 0;
@@ -171,7 +189,7 @@ static void add_messages(const struct lsb_rank_records *mine, int32_t peer, cons
 		if (is_block) {
 			divide_block(record, sent, t0, t1, parts);
 		} else if (sent && record->aux > sent) {
-			hidden += time_outside(blocks, n_blocks, sent, record->aux);
+			hidden += time_under(computed, n_computed, sent, record->aux);
 			out->knows_hidden = 1;
 		}
 	}
@@ -184,15 +202,13 @@ int lsb_ledger_close(const struct lsb_rank_records *ranks, size_t n_ranks, size_
 	const struct lsb_rank_records *mine = &ranks[which];
 	struct span *spans = malloc((mine->n + 1) * sizeof(*spans));
 	uint64_t parts[3] = { 0 }; /* wait, transfer, overhead of blocks */
-	size_t n_blocks;
+	size_t n_computed;
 	int rc = LSB_OK;
 
 	*out = (struct lsb_ledger){ .wall_s = (double)(t1 - t0) * 1e-9 };
 	if (!spans)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory to close the ledger of rank %d", mine->rank);
-	add_own_time(mine, t0, t1, spans, out);
-	n_blocks = collect_spans(mine, 1u << LSB_REC_BLOCK, 0, UINT64_MAX, spans);
-	qsort(spans, n_blocks, sizeof(*spans), compare_spans);
+	n_computed = add_own_time(mine, t0, t1, spans, out);
 	for (size_t peer = 0; peer < n_ranks && rc == LSB_OK; peer++) {
 		struct sends sends;
 
@@ -202,7 +218,7 @@ int lsb_ledger_close(const struct lsb_rank_records *ranks, size_t n_ranks, size_
 			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory to close the ledger of rank %d",
 				      mine->rank);
 		else
-			add_messages(mine, ranks[peer].rank, &sends, spans, n_blocks, t0, t1, parts, out);
+			add_messages(mine, ranks[peer].rank, &sends, spans, n_computed, t0, t1, parts, out);
 		free(sends.list);
 	}
 	free(spans);

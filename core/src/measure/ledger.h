@@ -23,8 +23,8 @@ struct lsb_rank_records {
 
 struct lsb_ledger {
 	double compute_s, wait_s, transfer_s, overhead_s, unattributed_s, wall_s;
-	double hidden_transfer_s; /* of messages whose arrival is known; not part of the sum */
-	int knows_hidden;	  /* 0: no message told its arrival outside a block */
+	double hidden_transfer_s; /* under compute, of messages whose arrival is known; not part of the sum */
+	int knows_hidden;	  /* 0: no message told when it arrived */
 };
 
 /*

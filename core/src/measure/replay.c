@@ -5,6 +5,8 @@
 
 #include "lsbench/host.h"
 
+enum { LANES_MAX = 65535 }; /* a record's group comes from another process */
+
 /* The compute records of one stage in step order: views. */
 static size_t collect_steps(const struct lsb_rank_records *stage, const struct lsb_record **out)
 {
@@ -16,9 +18,13 @@ static size_t collect_steps(const struct lsb_rank_records *stage, const struct l
 	return n;
 }
 
+/*
+ * Every token wants output. A prompt of one token looks the same and is taken to
+ * wait for its lane, as the first of its group does anyhow.
+ */
 static int is_decode(const struct lsb_record *step)
 {
-	return step->aux == step->aux2; /* every token wants output */
+	return step->aux == step->aux2;
 }
 
 /* Per lane: when its last step was done by the last stage, and whether that was a chunk of a prompt. */
@@ -80,7 +86,8 @@ int lsb_replay(const struct lsb_rank_records *stages, size_t n_stages, double *m
 			rc = lsb_fail(err, LSB_EINVAL, 0, "stage %zu recorded %zu steps, stage 0 %zu", k, n,
 				      n_steps);
 		for (size_t i = 0; i < n && rc == LSB_OK; i++) {
-			if (steps[k][i]->step != steps[0][i]->step || steps[k][i]->group > 65535)
+			if (steps[k][i]->step != steps[0][i]->step || steps[k][i]->group > LANES_MAX ||
+			    steps[k][i]->t1_ns < steps[k][i]->t0_ns)
 				rc = lsb_fail(err, LSB_EINVAL, 0,
 					      "the steps of stage %zu are not those of stage 0", k);
 			else if (steps[k][i]->group >= n_lanes)

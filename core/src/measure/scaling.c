@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every ratio is the median of per-round ratios: launches of the same round ran
+ * next to each other, so what slowed both cancels. Each tells its formula, its
+ * baseline and that baseline's absolute value.
+ */
 #include "measure/scaling.h"
 
 #include <math.h>
@@ -6,35 +11,27 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "measure/flags.h"
+#include "measure/launch_measure.h"
 #include "measure/statistics.h"
 #include "measure/summary.h"
 
 #define EQUAL_WORK 0.005 /* relative difference in tokens that still counts as the same work */
-#define BOUND_SLACK 1.02 /* noise floor: a speedup this far above its bound is implausible */
-
-void lsb_point_flag(json_t *point, const char *flag, const char *reason)
-{
-	json_t *flags = json_object_get(point, "flags"), *reasons = json_object_get(point, "flag_reasons");
-
-	if (json_object_get(reasons, flag))
-		return;
-	json_array_append_new(flags, json_string(flag));
-	json_object_set_new(reasons, flag, json_string(reason));
-}
+#define NOISE 1.02	 /* a ratio this far above its limit is implausible */
 
 static const json_t *metric(const json_t *point, const char *name)
 {
 	return json_object_get(json_object_get(point, "metrics"), name);
 }
 
-static double median_of(const json_t *point, const char *name)
-{
-	return json_number_value(json_object_get(metric(point, name), "median"));
-}
-
 static double number(const json_t *object, const char *key)
 {
 	return json_number_value(json_object_get(object, key));
+}
+
+static double median_of(const json_t *point, const char *name)
+{
+	return number(metric(point, name), "median");
 }
 
 /* {"value", "ci95": [lo, hi] or null} */
@@ -54,14 +51,21 @@ static json_t *scaled(const json_t *ratio, double factor)
 	return ratio_json(number(ratio, "value") * factor, json_is_array(ci) ? &interval : NULL);
 }
 
+/* What is divided by what: a metric of the point and one of its baseline. */
+struct comparison {
+	const char *point, *baseline; /* metrics */
+	int inverse;		      /* times: baseline over point */
+	const char *formula;
+};
+
 /*
- * Median of the per-round ratios of one metric, point over baseline (or the
- * other way round when `inverse`), over the rounds that both have. NULL without any.
+ * Median of the per-round ratios over the rounds that both have, with "pairs",
+ * their number. NULL without any.
  */
-static json_t *paired(const json_t *point, const json_t *baseline, const char *name, int inverse)
+static json_t *paired(const json_t *point, const json_t *baseline, const struct comparison *how)
 {
-	const json_t *mine = json_object_get(metric(point, name), "samples");
-	const json_t *theirs = json_object_get(metric(baseline, name), "samples");
+	const json_t *mine = json_object_get(metric(point, how->point), "samples");
+	const json_t *theirs = json_object_get(metric(baseline, how->baseline), "samples");
 	const json_t *my_rounds = json_object_get(point, "rounds"),
 		     *their_rounds = json_object_get(baseline, "rounds");
 	const size_t room = json_array_size(mine);
@@ -78,7 +82,8 @@ static json_t *paired(const json_t *point, const json_t *baseline, const char *n
 				b[n++] = json_number_value(json_array_get(theirs, j));
 				break;
 			}
-	known = a && b ? lsb_paired_ratio(inverse ? b : a, inverse ? a : b, n, &value, &interval) : -1;
+	known = a && b ? lsb_paired_ratio(how->inverse ? b : a, how->inverse ? a : b, n, &value, &interval)
+		       : -1;
 	if (known >= 0) {
 		out = ratio_json(value, known ? &interval : NULL);
 		json_object_set_new(out, "pairs", json_integer((json_int_t)n));
@@ -88,53 +93,87 @@ static json_t *paired(const json_t *point, const json_t *baseline, const char *n
 	return out;
 }
 
+/* --- baselines --- */
+
+/* The point of `summary` that header point `entry` names under baselines.KEY, with launches; NULL if none. */
+static const json_t *baseline_of(const json_t *entry, const json_t *summary, const char *key)
+{
+	const char *id = json_string_value(json_object_get(json_object_get(entry, "baselines"), key));
+	const json_t *point = id ? lsb_summary_point(summary, id) : NULL;
+
+	return point && json_array_size(json_object_get(point, "rounds")) ? point : NULL;
+}
+
+static void describe_baseline(json_t *scaling, const char *key, const json_t *baseline,
+			      const char *metric_name)
+{
+	json_object_set_new(json_object_get(scaling, "baselines"), key,
+			    json_pack("{s:O, s:O?, s:s, s:f, s:s}", "id", json_object_get(baseline, "id"),
+				      "label", json_object_get(baseline, "label"), "metric", metric_name,
+				      "value", median_of(baseline, metric_name), "unit",
+				      lsb_metric_unit(metric_name)));
+}
+
+/* How a ratio was formed, and what of. */
+static void describe_ratio(json_t *ratio, const json_t *baseline, const struct comparison *how)
+{
+	json_object_set(ratio, "baseline", json_object_get(baseline, "id"));
+	json_object_set_new(ratio, "formula", json_string(how->formula));
+	json_object_set_new(ratio, "metric", json_string(how->baseline));
+	json_object_set_new(ratio, "baseline_value", json_real(median_of(baseline, how->baseline)));
+}
+
+/* The ratio `name` against baselines.KEY, when there is such a baseline that is not the point itself. */
+static void add_ratio(const json_t *entry, const json_t *summary, const json_t *point, const char *key,
+		      const char *name, const struct comparison *how, json_t *scaling)
+{
+	const json_t *baseline = baseline_of(entry, summary, key);
+	json_t *ratio = baseline && baseline != point ? paired(point, baseline, how) : NULL;
+
+	if (!ratio)
+		return;
+	describe_ratio(ratio, baseline, how);
+	json_object_set_new(scaling, name, ratio);
+	if (!json_object_get(json_object_get(scaling, "baselines"), key))
+		describe_baseline(scaling, key, baseline, how->baseline);
+}
+
+/* --- efficiency --- */
+
 static int differs(double a, double b)
 {
 	return fabs(a - b) > EQUAL_WORK * fmax(fabs(a), fabs(b));
 }
 
-/* Name the work of the point and its baseline that is not equal; NULL when all is. */
+/*
+ * Name the work of the point that is not its baseline's times the requests that
+ * it has more of (weak scaling); NULL when all is.
+ */
 static char *unequal_work(const json_t *point, const json_t *baseline)
 {
 	static const char *const names[] = { "prompt_tokens", "generated_tokens" };
+	const double times =
+		number(baseline, "prompts") > 0 ? number(point, "prompts") / number(baseline, "prompts") : 1;
 
 	for (size_t i = 0; i < LSB_COUNT(names); i++) {
-		const double mine = median_of(point, names[i]), theirs = median_of(baseline, names[i]);
+		const double mine = median_of(point, names[i]),
+			     theirs = median_of(baseline, names[i]) * times;
 
 		if (differs(mine, theirs))
-			return lsb_format("%s: %.0f here, %.0f in the baseline", names[i], mine, theirs);
+			return lsb_format("%s: %.0f here, %.0f expected from the baseline", names[i], mine,
+					  theirs);
 	}
 	return NULL;
 }
 
-/* The best throughput ratio that the replayed schedule and the shared memory allow. */
-static void add_bound(const json_t *point, const json_t *baseline, double baseline_share, json_t *scaling)
+/* What beside the factors differs between point and baseline, and so may be the cause; NULL: nothing. */
+static const char *confounder(const json_t *point, const json_t *baseline)
 {
-	const double replay = number(point, "replay_s"), memory = number(point, "memory_s");
-	const double limit = memory > replay ? memory : replay;
-	const double tokens = median_of(point, "generated_tokens"),
-		     rate = median_of(baseline, "tokens_per_s");
-
-	if (!(replay > 0) || !(rate > 0))
-		return;
-	json_object_set_new(scaling, "bound",
-			    json_pack("{s:f, s:s, s:f, s:f}", "value", tokens / limit / rate * baseline_share,
-				      "kind",
-				      memory > replay ? "shared memory bandwidth" : "replayed schedule",
-				      "replay_s", replay, "memory_s", memory));
-}
-
-static void check_plausible(json_t *point, const json_t *scaling)
-{
-	const json_t *speedup = json_object_get(scaling, "speedup"),
-		     *bound = json_object_get(scaling, "bound");
-	const json_t *lo = json_array_get(json_object_get(json_object_get(scaling, "efficiency"), "ci95"), 0);
-
-	if (json_number_value(lo) > 1.0)
-		lsb_point_flag(point, "implausible",
-			       "efficiency above 1 with its interval above 1: name the cause");
-	if (bound && number(speedup, "value") > number(bound, "value") * BOUND_SLACK)
-		lsb_point_flag(point, "implausible", "speedup above the bound of its own schedule");
+	if (!json_equal(json_object_get(point, "launcher"), json_object_get(baseline, "launcher")))
+		return "launched another way than its baseline";
+	if (!json_equal(json_object_get(point, "pinned"), json_object_get(baseline, "pinned")))
+		return "pinned to processors unlike its baseline";
+	return NULL;
 }
 
 /* Serial fraction of Karp and Flatt: (1/S - 1/p) / (1 - 1/p). */
@@ -144,37 +183,27 @@ static void add_karp_flatt(double speedup, double p, json_t *scaling)
 		json_object_set_new(scaling, "karp_flatt", json_real((1 / speedup - 1 / p) / (1 - 1 / p)));
 }
 
-/* How a kind of case compares with one node at equal batch. */
-struct comparison {
-	const char *metric, *formula;
-	int inverse; /* a time: baseline over point */
-};
-
-static struct comparison comparison_of(const char *kind)
+static void add_efficiency(json_t *point, const json_t *baseline, double nodes, json_t *scaling)
 {
-	if (strcmp(kind, "weak") == 0)
-		return (struct comparison){ "tokens_per_s",
-					    "S = tokens_per_s(p) / tokens_per_s(1); E = S / p", 0 };
-	if (strcmp(kind, "replica") == 0)
-		return (struct comparison){
-			"tokens_per_s", "S = tokens_per_s(p) / tokens_per_s(1); E = S / p (data parallel)", 0
-		};
-	return (struct comparison){ "run_s", "S = run_s(1) / run_s(p); E = S / p", 1 };
-}
-
-static void add_efficiency(json_t *point, const json_t *baseline, const char *kind, double nodes,
-			   json_t *scaling)
-{
-	char *unequal = strcmp(kind, "weak") == 0 ? NULL : unequal_work(point, baseline);
 	const json_t *speedup = json_object_get(scaling, "speedup");
+	char *unequal = unequal_work(point, baseline);
+	const char *confounded = confounder(point, baseline), *why = NULL;
 
-	if (unequal) {
+	if (unequal)
 		lsb_point_flag(point, "unequal_work", unequal);
+	if (confounded)
+		lsb_point_flag(point, "confounded", confounded);
+	if (unequal)
+		why = unequal;
+	else if (confounded)
+		why = confounded;
+	else if (lsb_point_has_flag(point, "oversubscribed"))
+		why = "more threads than cores";
+	else if (lsb_point_has_flag(baseline, "oversubscribed"))
+		why = "more threads than cores in the baseline";
+	if (why) {
 		json_object_set_new(scaling, "efficiency", json_null());
-		json_object_set_new(scaling, "no_efficiency", json_string(unequal));
-	} else if (json_object_get(json_object_get(point, "flag_reasons"), "oversubscribed")) {
-		json_object_set_new(scaling, "efficiency", json_null());
-		json_object_set_new(scaling, "no_efficiency", json_string("more threads than cores"));
+		json_object_set_new(scaling, "no_efficiency", json_string(why));
 	} else {
 		json_object_set_new(scaling, "efficiency", scaled(speedup, 1 / nodes));
 		add_karp_flatt(number(speedup, "value"), nodes, scaling);
@@ -182,53 +211,79 @@ static void add_efficiency(json_t *point, const json_t *baseline, const char *ki
 	free(unequal);
 }
 
-/* The point of `summary` that header point `entry` names under baselines.KEY, with launches; NULL if none. */
-static json_t *baseline_of(const json_t *entry, const json_t *summary, const char *key)
+/* --- bounds --- */
+
+/* What the point's own schedule allows, round by round as the speedup, and how much of it was reached. */
+static void add_bound(const json_t *point, const json_t *baseline, const struct comparison *how,
+		      json_t *scaling)
 {
-	const char *id = json_string_value(json_object_get(json_object_get(entry, "baselines"), key));
-	json_t *point = id ? lsb_summary_point(summary, id) : NULL;
+	const struct comparison bound = { .point = how->inverse ? "replay_s" : "replay_tokens_per_s",
+					  .baseline = how->baseline,
+					  .inverse = how->inverse };
+	json_t *best = paired(point, baseline, &bound);
 
-	return point && json_array_size(json_object_get(point, "rounds")) ? point : NULL;
-}
-
-static json_t *describe_baseline(const json_t *baseline, const char *metric_name)
-{
-	return json_pack("{s:O, s:O, s:s, s:f}", "id", json_object_get(baseline, "id"), "label",
-			 json_object_get(baseline, "label"), "metric", metric_name, "value",
-			 median_of(baseline, metric_name));
-}
-
-/* One extra ratio against another baseline. */
-static void add_ratio(const json_t *entry, const json_t *summary, const json_t *point, const char *key,
-		      const char *name, const struct comparison *how, json_t *scaling)
-{
-	const json_t *baseline = baseline_of(entry, summary, key);
-	json_t *ratio =
-		baseline && baseline != point ? paired(point, baseline, how->metric, how->inverse) : NULL;
-	char label[64];
-
-	if (!ratio)
+	if (!best)
 		return;
-	json_object_set_new(scaling, name, ratio);
-	(void)snprintf(label, sizeof(label), "baseline_%s", key);
-	json_object_set_new(scaling, label, describe_baseline(baseline, how->metric));
+	json_object_set_new(best, "kind", json_string("replayed schedule"));
+	json_object_set_new(scaling, "bound", best);
+	json_object_set_new(
+		scaling, "bound_share",
+		json_real(number(json_object_get(scaling, "speedup"), "value") / number(best, "value")));
 }
 
-/* Batch sweeps: gain over batch 1 at equal nodes, and how much of the possible gain that is. */
+static double lower_end(const json_t *ratio)
+{
+	return json_number_value(json_array_get(json_object_get(ratio, "ci95"), 0));
+}
+
+static void check_plausible(json_t *point, const json_t *scaling, double nodes)
+{
+	const json_t *speedup = json_object_get(scaling, "speedup"),
+		     *bound = json_object_get(scaling, "bound");
+
+	if (nodes > 1 && lower_end(speedup) > nodes)
+		lsb_point_flag(point, "implausible",
+			       "efficiency above 1 with its interval above 1, and no cause is known");
+	if (nodes > 1 && lower_end(json_object_get(scaling, "speedup_equal_concurrency")) > nodes)
+		lsb_point_flag(
+			point, "implausible",
+			"more than the nodes' number times faster than one node at equal concurrency, and no "
+			"cause is known");
+	if (lower_end(json_object_get(scaling, "batch_efficiency")) > 1)
+		lsb_point_flag(point, "implausible",
+			       "batch efficiency above 1 with its interval above 1, and no cause is known");
+	if (bound && number(speedup, "value") > number(bound, "value") * NOISE)
+		lsb_point_flag(point, "implausible", "speedup above the bound of its own schedule");
+}
+
+/* --- points --- */
+
+static const struct comparison by_time = { "run_s", "run_s", 1, "S = run_s(1) / run_s(p); E = S / p" };
+static const struct comparison by_rate = { "tokens_per_s", "tokens_per_s", 0,
+					   "S = tokens_per_s(p) / tokens_per_s(1); E = S / p" };
+static const struct comparison by_wall = { "wall_s", "wall_s", 1, "S_wall = wall_s(1) / wall_s(p)" };
+static const struct comparison by_batch = {
+	"tokens_per_s", "tokens_per_s", 0,
+	"G = tokens_per_s(b) / tokens_per_s(1) at equal nodes; E_b = G / (N / ceil(N / b))"
+};
+
+/* Weak scaling and replicas do more work on more nodes: only rates compare. */
+static const struct comparison *comparison_of(const char *kind)
+{
+	return strcmp(kind, "weak") == 0 || strcmp(kind, "replica") == 0 ? &by_rate : &by_time;
+}
+
+/* Gain over batch 1 at equal nodes, and how much of the possible gain that is. */
 static void add_batch_gain(const json_t *entry, const json_t *summary, const json_t *point, json_t *scaling)
 {
-	static const struct comparison by_rate = { "tokens_per_s", "", 0 };
 	const double prompts = number(entry, "prompts"), batch = number(entry, "batch");
 	const json_t *gain;
 
-	add_ratio(entry, summary, point, "batch_one", "batch_gain", &by_rate, scaling);
+	add_ratio(entry, summary, point, "batch_one", "batch_gain", &by_batch, scaling);
 	gain = json_object_get(scaling, "batch_gain");
-	if (!gain || !(batch > 0))
-		return;
-	json_object_set_new(scaling, "batch_efficiency", scaled(gain, ceil(prompts / batch) / prompts));
-	json_object_set_new(scaling, "batch_formula",
-			    json_string("G = tokens_per_s(b) / tokens_per_s(1) at equal nodes; batch "
-					"efficiency = G / (N / ceil(N / b))"));
+	if (gain && batch > 0 && prompts > 0)
+		json_object_set_new(scaling, "batch_efficiency",
+				    scaled(gain, ceil(prompts / batch) / prompts));
 }
 
 static void add_point(const json_t *entry, const json_t *summary, json_t *point)
@@ -236,31 +291,32 @@ static void add_point(const json_t *entry, const json_t *summary, json_t *point)
 	const char *kind = json_string_value(json_object_get(entry, "kind"));
 	const json_t *baseline = baseline_of(entry, summary, "equal_batch");
 	const double nodes = number(entry, "nodes");
-	struct comparison how;
+	const struct comparison *how;
 	json_t *scaling, *speedup;
 
-	if (!kind || strcmp(kind, "infer") == 0 || strcmp(kind, "link") == 0 ||
+	if (!kind || strcmp(kind, "infer") == 0 || strcmp(kind, "link") == 0 || !(nodes >= 1) ||
 	    json_array_size(json_object_get(point, "rounds")) == 0)
 		return;
 	how = comparison_of(kind);
-	scaling = json_object();
+	scaling = json_pack("{s:n, s:s, s:n, s:n, s:{}}", "baseline", "formula", how->formula, "speedup",
+			    "efficiency", "baselines");
 	json_object_set_new(point, "scaling", scaling);
-	if (baseline && (speedup = paired(point, baseline, how.metric, how.inverse)) != NULL) {
+	if (baseline && (speedup = paired(point, baseline, how)) != NULL) {
 		json_object_set(scaling, "baseline", json_object_get(baseline, "id"));
-		json_object_set_new(scaling, "baseline_equal_batch", describe_baseline(baseline, how.metric));
-		json_object_set_new(scaling, "formula", json_string(how.formula));
+		describe_baseline(scaling, "equal_batch", baseline, how->baseline);
+		describe_ratio(speedup, baseline, how);
 		json_object_set_new(scaling, "speedup", speedup);
-		add_efficiency(point, baseline, kind, nodes, scaling);
+		add_efficiency(point, baseline, nodes, scaling);
 		if (nodes > 1)
-			add_bound(point, baseline, 1.0, scaling);
-		add_ratio(entry, summary, point, "equal_batch", "speedup_wall",
-			  &(struct comparison){ "wall_s", "", 1 }, scaling);
-		check_plausible(point, scaling);
+			add_bound(point, baseline, how, scaling);
+		if (how == &by_time)
+			add_ratio(entry, summary, point, "equal_batch", "speedup_wall", &by_wall, scaling);
 	}
-	add_ratio(entry, summary, point, "equal_concurrency", "speedup_equal_concurrency", &how, scaling);
-	add_ratio(entry, summary, point, "equal_cores", "speedup_equal_cores", &how, scaling);
+	add_ratio(entry, summary, point, "equal_concurrency", "speedup_equal_concurrency", how, scaling);
+	add_ratio(entry, summary, point, "equal_cores", "speedup_equal_cores", how, scaling);
 	if (strcmp(kind, "batch") == 0)
 		add_batch_gain(entry, summary, point, scaling);
+	check_plausible(point, scaling, nodes);
 }
 
 void lsb_scaling_add(const json_t *header, json_t *summary)

@@ -179,7 +179,7 @@ int lsb_mann_whitney(const double *a, size_t n, const double *b, size_t m, doubl
 	}
 	free(all);
 	*p = ties > 0 || n * m > 10000 ? normal_p(*u, n, m, ties) : exact_p(*u, n, m);
-	return 0;
+	return isnan(*p) ? -1 : 0;
 }
 
 int lsb_is_bimodal(const double *sorted, size_t n, double gap, size_t least)

@@ -42,7 +42,7 @@ int lsb_paired_ratio(const double *a, const double *b, size_t n, double *median,
 /*
  * Two-sided Mann-Whitney test: U of `a` (ties count half) in *u, and the exact p
  * (normal approximation with tie correction when there are ties or n * m > 10000).
- * Returns 0, -1 when a side is empty.
+ * Returns 0, -1 when a side is empty or there is no memory.
  */
 int lsb_mann_whitney(const double *a, size_t n, const double *b, size_t m, double *u, double *p);
 

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "measure/fit.h"
+#include "measure/flags.h"
 #include "measure/launch_measure.h"
+#include "measure/memory.h"
 #include "measure/scaling.h"
 #include "measure/statistics.h"
 
-enum { SUMMARY_SCHEMA = 1, BIMODAL_LEAST = 3 };
-#define BIMODAL_GAP 0.2
+enum { SUMMARY_SCHEMA = 1 };
 
 json_t *lsb_summary_point(const json_t *summary, const char *id)
 {
@@ -28,7 +30,26 @@ json_t *lsb_summary_point(const json_t *summary, const char *id)
 	return NULL;
 }
 
-/* The last launch of each round counts: a resumed run may have tried one again. New reference. */
+static int has_text(const json_t *object, const char *key, const char *text)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value && strcmp(value, text) == 0;
+}
+
+/* Index of the launch of the same round in `list`, or its length. */
+static size_t same_round(const json_t *list, const json_t *launch)
+{
+	const json_t *round = json_object_get(launch, "round");
+	size_t i = 0;
+
+	while (i < json_array_size(list) &&
+	       !json_equal(json_object_get(json_array_get(list, i), "round"), round))
+		i++;
+	return i;
+}
+
+/* Launches of a point that ended as `status`; of a round tried again the last. New reference. */
 static json_t *launches_of(const json_t *launches, const char *id, const char *status)
 {
 	json_t *out = json_array(), *launch;
@@ -36,61 +57,72 @@ static json_t *launches_of(const json_t *launches, const char *id, const char *s
 
 	json_array_foreach(launches, i, launch)
 	{
-		const char *its = json_string_value(json_object_get(launch, "point"));
-		const char *how = json_string_value(json_object_get(launch, "status"));
+		size_t at;
 
-		if (its && how && strcmp(its, id) == 0 && strcmp(how, status) == 0)
+		if (!has_text(launch, "point", id) || !has_text(launch, "status", status))
+			continue;
+		at = same_round(out, launch);
+		if (at < json_array_size(out))
+			json_array_set(out, at, launch);
+		else
 			json_array_append(out, launch);
 	}
 	return out;
 }
 
-/* {"median", "ci95", "n", "unit", "samples"} of one metric over `launches`; NULL when a launch lacks it. */
-static json_t *metric_json(const json_t *launches, const char *name)
+/* {"median", "ci95", "n", "unit", "samples"} of `n` values in the order of their rounds. New reference. */
+static json_t *metric_json(const char *name, const double *values, size_t n)
 {
-	const size_t n = json_array_size(launches);
-	double *sorted = calloc(n + 1, sizeof(*sorted));
-	json_t *samples = json_array(), *ci;
+	double *sorted = malloc((n + 1) * sizeof(*sorted));
+	json_t *samples = json_array(), *ci = NULL, *out = NULL;
 	struct lsb_interval interval;
-	json_t *launch, *out = NULL;
-	size_t i;
 
-	json_array_foreach(launches, i, launch)
-	{
-		const json_t *value = json_object_get(json_object_get(launch, "metrics"), name);
-
-		if (!sorted || !json_is_number(value))
-			goto done;
-		sorted[i] = json_number_value(value);
-		json_array_append_new(samples, json_real(sorted[i]));
+	if (sorted && n) {
+		memcpy(sorted, values, n * sizeof(*sorted));
+		lsb_sort(sorted, n);
+		for (size_t i = 0; i < n; i++)
+			json_array_append_new(samples, json_real(values[i]));
+		if (lsb_median_interval(sorted, n, 0.95, &interval) == 0)
+			ci = json_pack("[f, f]", interval.lo, interval.hi);
+		out = json_pack("{s:f, s:o, s:I, s:s, s:O}", "median", lsb_median(sorted, n), "ci95",
+				ci ? ci : json_null(), "n", (json_int_t)n, "unit", lsb_metric_unit(name),
+				"samples", samples);
 	}
-	lsb_sort(sorted, n);
-	ci = lsb_median_interval(sorted, n, 0.95, &interval) == 0
-		     ? json_pack("[f, f]", interval.lo, interval.hi)
-		     : json_null();
-	out = json_pack("{s:f, s:o, s:i, s:s, s:O}", "median", lsb_median(sorted, n), "ci95", ci, "n", (int)n,
-			"unit", lsb_metric_unit(name), "samples", samples);
-done:
 	json_decref(samples);
 	free(sorted);
 	return out;
 }
 
-static json_t *metrics_json(const json_t *launches)
+/* Every metric that all of `launches` have: a sample each, so that samples and rounds go together. */
+static void add_metrics(json_t *point, const json_t *launches)
 {
-	const json_t *first = json_object_get(json_array_get(launches, 0), "metrics");
-	json_t *out = json_object();
+	const size_t n = json_array_size(launches);
+	json_t *names = json_object_get(json_array_get(launches, 0), "metrics");
+	json_t *out = json_object(), *value;
+	double *values = calloc(n + 1, sizeof(*values));
 	const char *name;
-	const json_t *value;
 
-	json_object_foreach((json_t *)first, name, value)
+	json_object_set_new(point, "metrics", out);
+	json_object_foreach(names, name, value)
 	{
-		json_t *metric = metric_json(launches, name);
+		size_t i = 0;
 
-		if (metric)
-			json_object_set_new(out, name, metric);
+		for (; values && i < n; i++) {
+			const json_t *its = json_object_get(
+				json_object_get(json_array_get(launches, i), "metrics"), name);
+
+			if (!json_is_number(its))
+				break;
+			values[i] = json_number_value(its);
+		}
+		if (values && i == n)
+			json_object_set_new(out, name, metric_json(name, values, n));
 	}
-	return out;
+	for (size_t i = 0; values && i < n; i++)
+		values[i] = lsb_memory_use(launches, json_array_get(launches, i));
+	if (values && n && values[0] > 0)
+		json_object_set_new(out, "mbu", metric_json("mbu", values, n));
+	free(values);
 }
 
 /* The launch whose run_s is nearest to the median: its ledger stands for the point. */
@@ -113,54 +145,36 @@ static const json_t *median_launch(const json_t *launches, double median)
 	return best;
 }
 
-/* Digest that all launches agree on, or null with a flag. */
+/* Digest that all launches agree on, or null. */
 static void add_outputs(json_t *point, const json_t *launches)
 {
-	const json_t *first = json_object_get(json_array_get(launches, 0), "outputs_sha256"), *launch;
-	json_t *outputs = json_object();
-	int equal = 1;
+	json_t *first = json_object_get(json_array_get(launches, 0), "outputs_sha256"), *launch;
+	int equal = first != NULL;
 	size_t i;
 
-	json_array_foreach(launches, i, launch) equal =
-		equal && json_equal(json_object_get(launch, "outputs_sha256"), first);
-	json_object_set_new(outputs, "sha256", equal && first ? json_incref((json_t *)first) : json_null());
-	json_object_set_new(outputs, "equal_to_baseline", json_null());
-	json_object_set_new(point, "outputs", outputs);
-	if (!equal)
-		lsb_point_flag(point, "nondeterministic", "launches of this point gave different answers");
-}
-
-static void add_flags(json_t *point, const json_t *entry)
-{
-	const json_t *samples = json_object_get(
-		json_object_get(json_object_get(point, "metrics"), "tokens_per_s"), "samples");
-	const size_t n = json_array_size(samples);
-	double *sorted = calloc(n + 1, sizeof(*sorted));
-
-	for (size_t i = 0; sorted && i < n; i++)
-		sorted[i] = json_number_value(json_array_get(samples, i));
-	if (sorted) {
-		lsb_sort(sorted, n);
-		if (lsb_is_bimodal(sorted, n, BIMODAL_GAP, BIMODAL_LEAST))
-			lsb_point_flag(point, "bimodal",
-				       "launches fall into two groups more than 20 % apart: look at each");
+	json_array_foreach(launches, i, launch)
+	{
+		equal = equal && json_equal(json_object_get(launch, "outputs_sha256"), first);
 	}
-	free(sorted);
-	if (json_is_true(json_object_get(entry, "oversubscribed")))
-		lsb_point_flag(point, "oversubscribed", "more compute threads than cores");
+	json_object_set_new(point, "outputs",
+			    json_pack("{s:O?, s:n}", "sha256", equal ? first : NULL, "equal_to_baseline"));
+	if (first && !equal)
+		lsb_point_flag(point, "nondeterministic", "launches of this point gave different answers");
 }
 
 /* Status and reason from what was launched and what was asked for. */
 static void add_status(json_t *point, const json_t *entry, const json_t *launches, const char *id,
 		       size_t n_ok, int interrupted)
 {
-	static const char *const bad[] = { "failed", "waived" };
+	static const char *const bad[] = { "waived", "failed" };
 	const size_t reps = (size_t)json_integer_value(json_object_get(entry, "reps"));
 	const char *status = n_ok >= reps  ? "ok"
 			     : interrupted ? "interrupted"
 			     : n_ok	   ? "incomplete"
 					   : "skipped";
-	json_t *reason = json_null();
+	json_t *reason = n_ok < reps ? json_sprintf("%zu of %zu launches%s", n_ok, reps,
+						    interrupted ? ", then the run was interrupted" : "")
+				     : json_null();
 
 	for (size_t i = 0; i < LSB_COUNT(bad) && n_ok < reps; i++) {
 		json_t *list = launches_of(launches, id, bad[i]);
@@ -201,38 +215,38 @@ static json_t *ranks_without_requests(const json_t *ranks)
 	return out;
 }
 
-/* What the ok launches of a point say. */
+/* What the ok launches of a point say; every key is there even when there are none. */
 static void add_measurements(json_t *point, const json_t *ok)
 {
-	json_t *rounds = json_array(), *launch;
-	const json_t *median, *replay;
-	double run_s;
+	json_t *rounds = json_array(), *launch, *ledger;
+	const json_t *median;
 	size_t i;
 
-	json_array_foreach(ok, i, launch) json_array_append(rounds, json_object_get(launch, "round"));
-	json_object_set_new(point, "rounds", rounds);
-	json_object_set_new(point, "metrics", metrics_json(ok));
-	run_s = json_number_value(
-		json_object_get(json_object_get(json_object_get(point, "metrics"), "run_s"), "median"));
-	median = median_launch(ok, run_s);
-	if (!median)
-		return;
-	json_object_set(point, "ledger_launch", json_object_get(median, "launch"));
-	json_object_set(point, "ledger", json_object_get(median, "ledger"));
-	json_object_set_new(point, "ranks", ranks_without_requests(json_object_get(median, "ranks")));
-	replay = json_object_get(median, "replay");
-	if (replay) {
-		json_object_set(point, "replay_s", json_object_get(replay, "makespan_s"));
-		copy(point, replay, "memory_s");
+	json_array_foreach(ok, i, launch)
+	{
+		json_array_append(rounds, json_object_get(launch, "round"));
 	}
+	json_object_set_new(point, "rounds", rounds);
+	add_metrics(point, ok);
+	json_object_set_new(point, "scaling", json_null());
+	median = median_launch(
+		ok, json_number_value(json_object_get(
+			    json_object_get(json_object_get(point, "metrics"), "run_s"), "median")));
+	ledger = json_object_get(median, "ledger");
+	json_object_set_new(point, "ledger_launch",
+			    median ? json_incref(json_object_get(median, "launch")) : json_null());
+	json_object_set_new(point, "ledger", ledger ? json_incref(ledger) : json_array());
+	json_object_set_new(point, "ranks", ranks_without_requests(json_object_get(median, "ranks")));
+	json_object_set_new(point, "memory", median ? lsb_memory_bound(ok, median) : json_null());
 	add_outputs(point, ok);
 }
 
-static json_t *point_json(const json_t *entry, const json_t *launches, int interrupted)
+static json_t *point_json(const json_t *header, const json_t *entry, const json_t *launches, int interrupted)
 {
 	static const char *const copied[] = { "id",	     "case",	"label",    "params",  "kind",
 					      "nodes",	     "stages",	"replicas", "batch",   "in_flight",
-					      "concurrency", "prompts", "max_new",  "threads", "layers" };
+					      "concurrency", "prompts", "max_new",  "threads", "layers",
+					      "reps",	     "stop",	"launcher", "pinned" };
 	const char *id = json_string_value(json_object_get(entry, "id"));
 	json_t *point = json_object(), *ok = launches_of(launches, id ? id : "", "ok");
 
@@ -243,7 +257,7 @@ static json_t *point_json(const json_t *entry, const json_t *launches, int inter
 	json_object_set_new(point, "launches", json_integer((json_int_t)json_array_size(ok)));
 	add_status(point, entry, launches, id ? id : "", json_array_size(ok), interrupted);
 	add_measurements(point, ok);
-	add_flags(point, entry);
+	lsb_flags_add(point, header, entry, ok);
 	json_decref(ok);
 	return point;
 }
@@ -269,22 +283,35 @@ static void compare_outputs(const json_t *header, json_t *summary)
 			continue;
 		json_object_set_new(json_object_get(point, "outputs"), "equal_to_baseline",
 				    json_boolean(json_equal(mine, theirs)));
+		if (!json_equal(mine, theirs))
+			lsb_flag_outputs(point);
 	}
 }
 
-int lsb_summary_build(const json_t *header, const json_t *launches, int interrupted, json_t **out,
-		      struct lsb_error *err)
+/* A run that was cut short ends its journal with the launch that it cut. */
+static int was_interrupted(const json_t *launches)
 {
-	json_t *summary = json_object(), *points = json_array();
+	const size_t n = json_array_size(launches);
+
+	return n && has_text(json_array_get(launches, n - 1), "status", "interrupted");
+}
+
+int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out, struct lsb_error *err)
+{
+	const int interrupted = was_interrupted(launches);
+	json_t *summary, *points;
 	const json_t *entry;
 	size_t i;
 
-	if (!json_is_array(json_object_get(header, "points"))) {
+	if (!json_is_array(json_object_get(header, "points")))
+		return lsb_fail(err, LSB_EIO, 0, "the journal's first line names no points");
+	summary = json_pack("{s:i}", "schema", (int)SUMMARY_SCHEMA);
+	points = json_array();
+	if (!summary || !points) {
 		json_decref(summary);
 		json_decref(points);
-		return lsb_fail(err, LSB_EIO, 0, "the journal's first line names no points");
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a summary");
 	}
-	json_object_set_new(summary, "schema", json_integer(SUMMARY_SCHEMA));
 	copy(summary, header, "suite");
 	copy(summary, header, "title");
 	copy(summary, header, "version");
@@ -292,8 +319,11 @@ int lsb_summary_build(const json_t *header, const json_t *launches, int interrup
 	json_object_set_new(summary, "interrupted", json_boolean(interrupted));
 	json_object_set_new(summary, "points", points);
 	json_array_foreach(json_object_get(header, "points"), i, entry)
-		json_array_append_new(points, point_json(entry, launches, interrupted));
+	{
+		json_array_append_new(points, point_json(header, entry, launches, interrupted));
+	}
 	lsb_scaling_add(header, summary);
+	json_object_set_new(summary, "fits", lsb_fits(summary));
 	compare_outputs(header, summary);
 	*out = summary;
 	return LSB_OK;

@@ -2,40 +2,36 @@
 #include "report/report.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/base.h"
-#include "measure/summary.h"
-#include "wire/journal.h"
+#include "report/parts.h"
 
-static int write_json(const char *dir, const char *name, const json_t *value, struct lsb_error *err)
+int lsb_report_file(const char *dir, const char *name, struct lsb_text *text, struct lsb_error *err)
 {
-	char *path = lsb_format("%s/%s", dir, name), *text = json_dumps(value, JSON_INDENT(2));
-	const int rc = path && text ? lsb_file_write(path, text, strlen(text), err)
-				    : lsb_fail(err, LSB_ENOMEM, 0, "no memory for '%s'", name);
+	char *path = lsb_format("%s/%s", dir, name);
+	int rc;
 
+	if (path && !text->failed)
+		rc = lsb_file_write(path, text->data ? text->data : "", text->length, err);
+	else
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for '%s'", name);
 	free(path);
-	free(text);
+	lsb_text_free(text);
 	return rc;
 }
 
 int lsb_report_write(const char *dir, int flags, struct lsb_error *err)
 {
-	char *journal = lsb_format("%s/journal.jsonl", dir);
-	json_t *lines = NULL, *header = NULL, *summary = NULL;
-	int rc = journal ? lsb_journal_read(journal, &lines, NULL, err)
-			 : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
+	struct lsb_report_source source;
+	int rc = lsb_report_open(dir, &source, err);
 
-	free(journal);
+	(void)flags; /* only report.html has any */
 	if (rc)
 		return rc;
-	header = json_incref(json_array_get(lines, 0));
-	json_array_remove(lines, 0);
-	rc = lsb_summary_build(header, lines, (flags & LSB_REPORT_INTERRUPTED) != 0, &summary, err);
+	rc = lsb_report_json(dir, source.summary, err);
 	if (rc == LSB_OK)
-		rc = write_json(dir, "summary.json", summary, err);
-	json_decref(summary);
-	json_decref(header);
-	json_decref(lines);
+		rc = lsb_report_csv(dir, source.summary, err);
+	if (rc == LSB_OK)
+		rc = lsb_report_markdown(dir, &source, err);
+	lsb_report_close(&source);
 	return rc;
 }

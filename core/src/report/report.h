@@ -1,19 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reports of a results folder, from its journal alone.
+ * Reports of a results folder, from its journal alone: summary.json,
+ * summary.csv, report.md and what the terminal shows. The same journal always
+ * gives the same bytes.
  */
 #ifndef LSB_REPORT_H
 #define LSB_REPORT_H
 
-#include "lsbench/types.h"
+#include <jansson.h>
+
+#include "base/base.h"
 
 /* Flags of lsb_report_write. */
 enum {
 	LSB_REPORT_NO_HTML = 1u << 0,
-	LSB_REPORT_INTERRUPTED = 1u << 1, /* the run was cut short: points that lack launches say so */
 };
 
-/* Read DIR/journal.jsonl and write the reports beside it. LSB_EIO, LSB_ENOMEM. */
+/*
+ * Read DIR/journal.jsonl, to its last whole line, and write the reports beside
+ * it, each whole or not at all. LSB_EIO when the journal cannot be read, is
+ * damaged, foreign or of another format, or when a report cannot be written.
+ */
 int lsb_report_write(const char *dir, int flags, struct lsb_error *err);
+
+/* The summary alone, of docs/summary.md; *out is a new reference. LSB_EIO, LSB_ENOMEM. */
+int lsb_report_summary(const char *dir, json_t **out, struct lsb_error *err);
+
+/* The summary as the terminal shows it, at most 120 columns wide; `colour` for a terminal. */
+void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to);
 
 #endif

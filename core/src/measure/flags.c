@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure/flags.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "lsbench/backend.h"
+#include "measure/statistics.h"
+
+enum { BIMODAL_LEAST = 3 };
+#define BIMODAL_GAP 0.2
+#define UNATTRIBUTED 0.02 /* share of a rank's wall time up to which its breakdown is shown */
+
+int lsb_point_has_flag(const json_t *point, const char *flag)
+{
+	return json_object_get(json_object_get(point, "flag_reasons"), flag) != NULL;
+}
+
+void lsb_point_flag(json_t *point, const char *flag, const char *reason)
+{
+	if (lsb_point_has_flag(point, flag))
+		return;
+	json_array_append_new(json_object_get(point, "flags"), json_string(flag));
+	json_object_set_new(json_object_get(point, "flag_reasons"), flag, json_string(reason));
+}
+
+static double number(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+static void flag_bimodal(json_t *point)
+{
+	const json_t *samples = json_object_get(
+		json_object_get(json_object_get(point, "metrics"), "tokens_per_s"), "samples");
+	const size_t n = json_array_size(samples);
+	double *sorted = calloc(n + 1, sizeof(*sorted));
+
+	for (size_t i = 0; sorted && i < n; i++)
+		sorted[i] = json_number_value(json_array_get(samples, i));
+	if (sorted) {
+		lsb_sort(sorted, n);
+		if (lsb_is_bimodal(sorted, n, BIMODAL_GAP, BIMODAL_LEAST))
+			lsb_point_flag(point, "bimodal",
+				       "launches fall into two groups more than 20 % apart: look at each");
+	}
+	free(sorted);
+}
+
+/* More than half of the launches that were long enough to tell never came to a steady pace. */
+static void flag_unsteady(json_t *point, const json_t *ok)
+{
+	size_t i, n_judged = 0, n_unsettled = 0;
+	const json_t *launch;
+
+	json_array_foreach(ok, i, launch)
+	{
+		const json_t *settled = json_object_get(launch, "settled");
+
+		n_judged += json_is_boolean(settled);
+		n_unsettled += json_is_false(settled);
+	}
+	if (2 * n_unsettled > n_judged) {
+		char *why = lsb_format(
+			"%zu of %zu launches never settled: no two adjacent windows of their decode "
+			"steps agree within 10 %%",
+			n_unsettled, n_judged);
+
+		lsb_point_flag(point, "unsteady", why ? why : "");
+		free(why);
+	}
+}
+
+/* Ledgers that do not close, and records that did not fit. */
+static void flag_ledger(json_t *point)
+{
+	const json_t *row, *rank;
+	double worst = 0, lost = 0;
+	char *why;
+	size_t i;
+
+	json_array_foreach(json_object_get(point, "ledger"), i, row)
+	{
+		const double share = fabs(number(row, "unattributed_s")) / number(row, "wall_s");
+
+		worst = share > worst ? share : worst;
+	}
+	json_array_foreach(json_object_get(point, "ranks"), i, rank)
+	{
+		lost += number(rank, "records_lost");
+	}
+	if (worst > UNATTRIBUTED) {
+		why = lsb_format("%.1f %% of a rank's time is unattributed, more than %.0f %%", worst * 100,
+				 UNATTRIBUTED * 100);
+		lsb_point_flag(point, "ledger_open", why ? why : "");
+		free(why);
+	}
+	if (lost > 0) {
+		why = lsb_format("%.0f records did not fit: ledger and bound miss them", lost);
+		lsb_point_flag(point, "records_lost", why ? why : "");
+		free(why);
+	}
+}
+
+static void flag_failed_requests(json_t *point)
+{
+	const json_t *rate = json_object_get(json_object_get(point, "metrics"), "success_rate"), *sample;
+	double least = 1;
+	size_t i;
+	char *why;
+
+	json_array_foreach(json_object_get(rate, "samples"), i, sample)
+	{
+		if (json_number_value(sample) < least)
+			least = json_number_value(sample);
+	}
+	if (least >= 1)
+		return;
+	why = lsb_format("requests failed: only %.1f %% completed in the worst launch", least * 100);
+	lsb_point_flag(point, "failed_requests", why ? why : "");
+	free(why);
+}
+
+static void flag_gated(json_t *point, const json_t *header)
+{
+	const json_t *gated = json_object_get(header, "gated"), *reason;
+	struct lsb_text why = { 0 };
+	size_t i;
+
+	json_array_foreach(gated, i, reason)
+	{
+		lsb_text_add(&why, "%s%s", i ? "; " : "",
+			     json_is_string(reason) ? json_string_value(reason) : "?");
+	}
+	if (why.length)
+		lsb_point_flag(point, "gated", why.data);
+	lsb_text_free(&why);
+}
+
+void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, const json_t *ok)
+{
+	if (json_is_true(json_object_get(entry, "oversubscribed")))
+		lsb_point_flag(point, "oversubscribed", "more compute threads than cores");
+	if (json_array_size(ok) == 0)
+		return;
+	flag_gated(point, header);
+	flag_bimodal(point);
+	flag_unsteady(point, ok);
+	flag_ledger(point);
+	flag_failed_requests(point);
+}
+
+void lsb_flag_outputs(json_t *point)
+{
+	const json_t *rank = json_array_get(json_object_get(point, "ranks"), 0);
+	const json_int_t over = json_integer_value(json_object_get(rank, "invariant_over"));
+
+	if (over & LSB_INVARIANT_SPLIT)
+		lsb_point_flag(point, "outputs_differ",
+			       "answers are not the baseline's, though the backend declares that they do not "
+			       "depend on the split");
+}

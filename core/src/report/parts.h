@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of report/ share: each kind of report, and how numbers and tables are shown. */
+#ifndef LSB_REPORT_PARTS_H
+#define LSB_REPORT_PARTS_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/base.h"
+
+/* --- build.c: what there is to report --- */
+
+struct lsb_report_source {
+	json_t *header;	     /* the journal's first line */
+	json_t *summary;     /* docs/summary.md */
+	json_t *environment; /* environment.json; NULL when it is not there */
+};
+
+int lsb_report_open(const char *dir, struct lsb_report_source *out, struct lsb_error *err);
+void lsb_report_close(struct lsb_report_source *source);
+
+/* --- one file each --- */
+
+int lsb_report_json(const char *dir, const json_t *summary, struct lsb_error *err);
+int lsb_report_csv(const char *dir, const json_t *summary, struct lsb_error *err);
+int lsb_report_markdown(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
+/* Write `text` as DIR/NAME and free it. */
+int lsb_report_file(const char *dir, const char *name, struct lsb_text *text, struct lsb_error *err);
+
+/* Sections of report.md, in markdown_data.c and narrative.c. */
+void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to);
+void lsb_markdown_latency(const json_t *summary, struct lsb_text *to);
+void lsb_markdown_quality(const json_t *summary, struct lsb_text *to);
+void lsb_markdown_memory(const json_t *summary, struct lsb_text *to);
+void lsb_markdown_outputs(const json_t *summary, struct lsb_text *to);
+void lsb_markdown_definitions(const json_t *summary, struct lsb_text *to);
+void lsb_markdown_environment(const json_t *environment, const json_t *header, struct lsb_text *to);
+void lsb_markdown_narrative(const json_t *summary, struct lsb_text *to);
+
+/* --- view.c: looking into a summary --- */
+
+enum { LSB_SHOWN = 48 }; /* room for a shown number or interval */
+
+/* Number with 3 or 4 significant digits, no exponent in the usual range. */
+const char *lsb_show(double value, char out[LSB_SHOWN]);
+/* "[lo, hi]" of a "ci95" (spaced or not), or "" when it is null. */
+const char *lsb_show_interval(const json_t *ci, int spaced, char out[LSB_SHOWN]);
+/* "12.3 [12.1, 12.6]" of a metric or ratio; "12.3" without an interval; "-" when there is none. */
+const char *lsb_show_estimate(const json_t *estimate, char out[LSB_SHOWN]);
+
+double lsb_number(const json_t *object, const char *key);
+const char *lsb_text_of(const json_t *object, const char *key); /* "" when absent */
+const json_t *lsb_metric(const json_t *point, const char *name);
+const json_t *lsb_scaling(const json_t *point, const char *name);
+int lsb_has_launches(const json_t *point);
+/* Some launches, but too few for an interval. */
+int lsb_lacks_interval(const json_t *point);
+/* The point is its own equal-batch baseline. */
+int lsb_is_own_baseline(const json_t *point);
+/* Largest |unattributed| share over the point's ledger; 0 without one. */
+double lsb_worst_unattributed(const json_t *point);
+
+/* Share of a rank's wall time that may be unattributed before its breakdown is not shown. */
+#define LSB_UNATTRIBUTED_MAX 0.02
+
+/* "faster", "slower" (interval outside 1 +- 2 %), "no difference seen", or "unknown, ..." without an
+ * interval.
+ */
+const char *lsb_verdict(const json_t *ratio);
+
+/*
+ * Everything that is the matter, each once: [{"what": flag or status, "why", "points": [POINT, ...]}].
+ * New reference.
+ */
+json_t *lsb_troubles(const json_t *summary);
+
+/* Kinds of case in the order in which reports show them; NULL at the end. */
+extern const char *const lsb_report_kinds[];
+const char *lsb_kind_title(const char *kind);
+int lsb_is_kind(const json_t *point, const char *kind);
+size_t lsb_count_kind(const json_t *summary, const char *kind);
+
+/* --- definitions.c --- */
+
+struct lsb_definition {
+	const char *name, *text;
+};
+/*
+ * What a metric means, NULL for a workload's own. `group` gets the name that the
+ * text is of: "ttft_*_s" for all quantiles of one latency, else the metric's.
+ */
+const char *lsb_definition_of(const char *metric, char group[LSB_SHOWN]);
+extern const struct lsb_definition lsb_flag_definitions[];
+
+/* --- table.c: cells to aligned text or Markdown --- */
+
+struct lsb_table {
+	size_t n_columns, n_cells;
+	char **cells; /* [n_cells], by rows; owned */
+	int failed;
+};
+
+struct lsb_table lsb_table_open(size_t n_columns);
+void lsb_table_cell(struct lsb_table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The rest of a row that was begun. */
+void lsb_table_fill(struct lsb_table *t);
+/*
+ * The first row is the head. Text aligns the first column left and all others
+ * right, Markdown columns of numbers right. Both free the table.
+ */
+void lsb_table_text(struct lsb_table *t, struct lsb_text *to);
+void lsb_table_markdown(struct lsb_table *t, struct lsb_text *to);
+void lsb_table_free(struct lsb_table *t);
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the terminal shows: per kind of case a table of the pipeline's figures,
+ * each median with its interval below it, and under the table what the ratios
+ * mean and against what; then where the time went, and what is the matter.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "report/parts.h"
+#include "report/report.h"
+
+enum { WIDTH = 110, LABEL_WIDTH = 26 };
+
+struct page {
+	struct lsb_text *to;
+	const char *bold, *dim, *plain; /* escape sequences, or "" */
+};
+
+static void heading(const struct page *page, const char *title)
+{
+	lsb_text_add(page->to, "\n%s%s%s\n", page->bold, title, page->plain);
+}
+
+/* A label cut to the width of its column. */
+static const char *cut(const char *text, char out[LABEL_WIDTH + 1])
+{
+	size_t end = strlen(text);
+
+	if (end > LABEL_WIDTH) {
+		end = LABEL_WIDTH;
+		while (end && ((unsigned char)text[end] & 0xC0) == 0x80)
+			end--; /* not inside a character */
+	}
+	memcpy(out, text, end);
+	out[end] = '\0';
+	return out;
+}
+
+static void value_cell(struct lsb_table *t, const json_t *estimate, const char *key)
+{
+	const json_t *value = json_object_get(estimate, key);
+	char shown[LSB_SHOWN];
+
+	lsb_table_cell(t, "%s", json_is_number(value) ? lsb_show(json_number_value(value), shown) : "-");
+}
+
+static void interval_cell(struct lsb_table *t, const json_t *estimate)
+{
+	char shown[LSB_SHOWN];
+
+	lsb_table_cell(t, "%s", lsb_show_interval(json_object_get(estimate, "ci95"), 0, shown));
+}
+
+static const char *const with_interval[] = { "wall_s", "run_s", "tokens_per_s" };
+static const char *const without[] = { "load_s", "communication_s", "wait_s", "preprocess_s" };
+
+/* Two lines: medians, and their intervals under them. */
+static void add_point(struct lsb_table *t, const json_t *point)
+{
+	const json_t *speedup = lsb_scaling(point, "speedup"), *efficiency = lsb_scaling(point, "efficiency");
+	char label[LABEL_WIDTH + 1];
+
+	lsb_table_cell(t, "%s", cut(lsb_text_of(point, "label"), label));
+	for (size_t i = 0; i < LSB_COUNT(with_interval); i++)
+		value_cell(t, lsb_metric(point, with_interval[i]), "median");
+	value_cell(t, speedup, "value");
+	value_cell(t, efficiency, "value");
+	for (size_t i = 0; i < LSB_COUNT(without); i++)
+		value_cell(t, lsb_metric(point, without[i]), "median");
+	lsb_table_cell(t, "%.0f", lsb_number(point, "in_flight"));
+	lsb_table_cell(t, "%s", json_array_size(json_object_get(point, "flags")) ? "!" : "");
+	lsb_table_cell(t, " n=%.0f %s", lsb_number(point, "launches"), lsb_text_of(point, "id"));
+	for (size_t i = 0; i < LSB_COUNT(with_interval); i++)
+		interval_cell(t, lsb_metric(point, with_interval[i]));
+	if (lsb_is_own_baseline(point)) {
+		lsb_table_cell(t, "baseline");
+	} else {
+		interval_cell(t, speedup);
+		interval_cell(t, efficiency);
+	}
+	lsb_table_fill(t);
+}
+
+/* --- under a table --- */
+
+static void baseline_line(const struct page *page, const json_t *scaling, const char *key, const char *words)
+{
+	const json_t *baseline = json_object_get(json_object_get(scaling, "baselines"), key);
+	char shown[LSB_SHOWN];
+
+	if (!baseline)
+		return;
+	lsb_text_add(page->to, "    %s: %s (%s), %s = %s %s\n", words, lsb_text_of(baseline, "label"),
+		     lsb_text_of(baseline, "id"), lsb_text_of(baseline, "metric"),
+		     lsb_show(lsb_number(baseline, "value"), shown), lsb_text_of(baseline, "unit"));
+}
+
+static void ratio_line(const struct page *page, const json_t *scaling, const char *key, const char *words)
+{
+	const json_t *ratio = json_object_get(scaling, key);
+	char shown[LSB_SHOWN];
+
+	if (json_is_object(ratio))
+		lsb_text_add(page->to, "    %s %s, %s: %s\n", words, lsb_show_estimate(ratio, shown),
+			     lsb_text_of(ratio, "formula"), lsb_verdict(ratio));
+}
+
+/* What a point's ratios mean: bound, other baselines, batch gain. */
+static void add_ratios(const struct page *page, const json_t *point)
+{
+	const json_t *scaling = json_object_get(point, "scaling");
+	const json_t *speedup = lsb_scaling(point, "speedup"), *bound = lsb_scaling(point, "bound");
+	const int own = lsb_is_own_baseline(point), gains = lsb_scaling(point, "batch_gain") != NULL;
+	char shown[LSB_SHOWN], shown_bound[LSB_SHOWN];
+
+	if (!json_is_object(scaling) || (own && !gains && !lsb_scaling(point, "speedup_equal_concurrency") &&
+					 !lsb_scaling(point, "speedup_equal_cores")))
+		return;
+	lsb_text_add(page->to, "  %s%s%s\n", page->dim, lsb_text_of(point, "label"), page->plain);
+	if (speedup && !own) {
+		lsb_text_add(page->to, "    speedup %s, %s: %s\n", lsb_show_estimate(speedup, shown),
+			     lsb_text_of(scaling, "formula"), lsb_verdict(speedup));
+		baseline_line(page, scaling, "equal_batch", "baseline at equal batch");
+	} else if (!speedup) {
+		lsb_text_add(page->to,
+			     "    no speedup: no baseline with one node at equal batch was measured\n");
+	}
+	if (bound)
+		lsb_text_add(page->to, "    bound %s (%s); %.0f %% of it reached\n",
+			     lsb_show_estimate(bound, shown_bound), lsb_text_of(bound, "kind"),
+			     lsb_number(scaling, "bound_share") * 100);
+	ratio_line(page, scaling, "speedup_wall", "with load and preprocessing");
+	if (lsb_scaling(point, "no_efficiency"))
+		lsb_text_add(page->to, "    no efficiency: %s\n", lsb_text_of(scaling, "no_efficiency"));
+	ratio_line(page, scaling, "speedup_equal_concurrency", "at equal concurrency");
+	baseline_line(page, scaling, "equal_concurrency", "baseline at equal concurrency");
+	ratio_line(page, scaling, "speedup_equal_cores", "at equal cores");
+	baseline_line(page, scaling, "equal_cores", "baseline at equal cores");
+	ratio_line(page, scaling, "batch_gain", "batch gain");
+	if (gains) {
+		lsb_text_add(page->to, "    batch efficiency %s\n",
+			     lsb_show_estimate(lsb_scaling(point, "batch_efficiency"), shown));
+		baseline_line(page, scaling, "batch_one", "baseline at batch 1");
+	}
+}
+
+/* Fewer launches than an interval needs: then all of them. */
+static void add_values(const struct page *page, const json_t *point)
+{
+	if (!lsb_lacks_interval(point))
+		return;
+	lsb_text_add(page->to, "  %s: no interval below 6 launches; all values:\n",
+		     lsb_text_of(point, "label"));
+	for (size_t i = 0; i < LSB_COUNT(with_interval); i++) {
+		const json_t *samples = json_object_get(lsb_metric(point, with_interval[i]), "samples"),
+			     *sample;
+		char shown[LSB_SHOWN];
+		size_t k;
+
+		lsb_text_add(page->to, "    %s:", with_interval[i]);
+		json_array_foreach(samples, k, sample)
+		{
+			lsb_text_add(page->to, " %s", lsb_show(json_number_value(sample), shown));
+		}
+		lsb_text_add(page->to, "\n");
+	}
+}
+
+static void add_kind(const struct page *page, const json_t *summary, const char *kind)
+{
+	static const char *const heads[] = { "",	"wall s",     "run s",	   "tokens/s",
+					     "speedup", "efficiency", "load s",	   "comm s",
+					     "wait s",	"prep s",     "in flight", "!" };
+	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	const json_t *point;
+	size_t i;
+
+	heading(page, lsb_kind_title(kind));
+	for (i = 0; i < LSB_COUNT(heads); i++)
+		lsb_table_cell(&t, "%s", heads[i]);
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (lsb_is_kind(point, kind) && lsb_has_launches(point))
+			add_point(&t, point);
+	}
+	lsb_table_text(&t, page->to);
+	lsb_text_add(page->to, "\n");
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (lsb_is_kind(point, kind) && lsb_has_launches(point)) {
+			add_ratios(page, point);
+			add_values(page, point);
+		}
+	}
+}
+
+/* --- where the time went --- */
+
+static void add_ledger_row(struct lsb_table *t, const json_t *point, const json_t *row, const json_t *rank)
+{
+	static const char *const terms[] = { "compute_s", "wait_s", "transfer_s", "overhead_s",
+					     "unattributed_s" };
+	const double wall = lsb_number(row, "wall_s");
+	char label[LABEL_WIDTH + 1], shown[LSB_SHOWN];
+
+	lsb_table_cell(t, "%s", cut(lsb_text_of(point, "label"), label));
+	lsb_table_cell(t, "%.0f", lsb_number(row, "rank"));
+	for (size_t i = 0; i < LSB_COUNT(terms); i++)
+		lsb_table_cell(t, "%s %3.0f%%", lsb_show(lsb_number(row, terms[i]), shown),
+			       wall > 0 ? lsb_number(row, terms[i]) / wall * 100 : 0);
+	lsb_table_cell(t, "%s", lsb_show(wall, shown));
+	lsb_table_cell(t, "%.1f", lsb_number(rank, "weight_bytes") / (1 << 20));
+	lsb_table_cell(t, "%.1f", lsb_number(rank, "peak_memory_bytes") / (1 << 20));
+}
+
+static void add_ledger(const struct page *page, const json_t *summary)
+{
+	static const char *const heads[] = {
+		"",	    "rank",	    "compute",	"wait",	       "transfer",
+		"overhead", "unattributed", "= wall s", "weights MiB", "peak MiB"
+	};
+	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	const json_t *point, *row;
+	size_t i, k;
+
+	heading(page, "Where the time went (s and share of the run, per rank, launch nearest the median)");
+	for (i = 0; i < LSB_COUNT(heads); i++)
+		lsb_table_cell(&t, "%s", heads[i]);
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (lsb_worst_unattributed(point) > LSB_UNATTRIBUTED_MAX)
+			continue;
+		json_array_foreach(json_object_get(point, "ledger"), k, row)
+		{
+			add_ledger_row(&t, point, row, json_array_get(json_object_get(point, "ranks"), k));
+		}
+	}
+	lsb_table_text(&t, page->to);
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (lsb_worst_unattributed(point) > LSB_UNATTRIBUTED_MAX)
+			lsb_text_add(page->to,
+				     "%s: not shown, %.1f %% of a rank's time is unattributed (limit 2 %%)\n",
+				     lsb_text_of(point, "label"), lsb_worst_unattributed(point) * 100);
+	}
+}
+
+/* --- what is the matter --- */
+
+static void add_answers(const struct page *page, const json_t *summary)
+{
+	const json_t *point;
+	size_t i, n_equal = 0, n_different = 0;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		const json_t *equal = json_object_get(json_object_get(point, "outputs"), "equal_to_baseline");
+
+		n_equal += json_is_true(equal) && !lsb_is_own_baseline(point);
+		n_different += json_is_false(equal);
+	}
+	if (n_equal + n_different == 0)
+		return;
+	heading(page, "Answers");
+	lsb_text_add(page->to, "%zu of %zu points gave the same tokens as their baseline%s", n_equal,
+		     n_equal + n_different, n_different ? "; not:" : "");
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (json_is_false(json_object_get(json_object_get(point, "outputs"), "equal_to_baseline")))
+			lsb_text_add(page->to, " %s", lsb_text_of(point, "label"));
+	}
+	lsb_text_add(page->to, "\n");
+}
+
+/* `text` in lines of at most WIDTH, the later ones indented. */
+static void add_wrapped(struct lsb_text *to, const char *text)
+{
+	size_t column = 0;
+
+	while (*text) {
+		const size_t word = strcspn(text, " ");
+
+		if (column && column + 1 + word > WIDTH) {
+			lsb_text_add(to, "\n  ");
+			column = 2;
+		} else if (column) {
+			lsb_text_add(to, " ");
+			column++;
+		}
+		lsb_text_bytes(to, text, word);
+		column += word;
+		text += word + strspn(text + word, " ");
+	}
+	lsb_text_add(to, "\n");
+}
+
+static void add_troubles(const struct page *page, const json_t *summary)
+{
+	json_t *troubles = lsb_troubles(summary);
+	const json_t *trouble, *point;
+	size_t i, k;
+
+	if (json_array_size(troubles))
+		heading(page, "Flags and failures");
+	json_array_foreach(troubles, i, trouble)
+	{
+		struct lsb_text line = { 0 };
+
+		lsb_text_add(&line, "%s: ", lsb_text_of(trouble, "what"));
+		json_array_foreach(json_object_get(trouble, "points"), k, point)
+		{
+			lsb_text_add(&line, "%s%s (%s)", k ? ", " : "", lsb_text_of(point, "label"),
+				     lsb_text_of(point, "id"));
+		}
+		lsb_text_add(&line, ": %s", lsb_text_of(trouble, "why"));
+		add_wrapped(page->to, line.data ? line.data : "");
+		lsb_text_free(&line);
+	}
+	json_decref(troubles);
+}
+
+void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
+{
+	const struct page page = { to, colour ? "\033[1m" : "", colour ? "\033[2m" : "",
+				   colour ? "\033[0m" : "" };
+	const json_t *point;
+	size_t i, n_measured = 0;
+
+	lsb_text_add(to, "%s%s%s%s\n", page.bold, lsb_text_of(summary, "title"), page.plain,
+		     json_is_true(json_object_get(summary, "interrupted")) ? " (interrupted)" : "");
+	lsb_text_add(to, "Medians over launches, [95 %% interval] below; ! marks flags, told at the end.\n");
+	for (i = 0; lsb_report_kinds[i]; i++)
+		if (lsb_count_kind(summary, lsb_report_kinds[i]))
+			add_kind(&page, summary, lsb_report_kinds[i]);
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		n_measured += json_array_size(json_object_get(point, "ledger")) > 0;
+	}
+	if (n_measured)
+		add_ledger(&page, summary);
+	add_answers(&page, summary);
+	add_troubles(&page, summary);
+}
