@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/plan.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,17 @@ static int plan_check_content(const struct lsb_plan *plan, const struct lsb_plan
 {
 	uint32_t outputs = 0;
 
+	if (plan->flags & ~(uint32_t)LSB_PLAN_END)
+		return lsb_fail(err, LSB_EPEER, 0, "step plan %u has unknown flags 0x%x", plan->step,
+				plan->flags);
+	if (((plan->flags & LSB_PLAN_END) != 0) != (plan->n_tokens == 0) ||
+	    (plan->n_tokens == 0 && plan->n_clear))
+		return lsb_fail(err, LSB_EPEER, 0,
+				"step plan %u has %u tokens, %u slots to clear and flags 0x%x", plan->step,
+				plan->n_tokens, plan->n_clear, plan->flags);
+	if (plan->lane >= limits->slots)
+		return lsb_fail(err, LSB_EPEER, 0, "step plan %u is for lane %u, and there are %u slots",
+				plan->step, plan->lane, limits->slots);
 	for (uint32_t i = 0; i < plan->n_tokens; i++) {
 		const struct lsb_token *token = &plan->tokens[i];
 
@@ -74,11 +86,23 @@ static int plan_check_content(const struct lsb_plan *plan, const struct lsb_plan
 					"step plan %u: token %u has slot %u, position %u outside %u x %u",
 					plan->step, i, token->slot, token->position, limits->slots,
 					limits->context);
+		if (token->flags & ~(uint32_t)LSB_TOKEN_OUTPUT)
+			return lsb_fail(err, LSB_EPEER, 0, "step plan %u: token %u has unknown flags 0x%x",
+					plan->step, i, token->flags);
 		outputs += token->flags & LSB_TOKEN_OUTPUT;
 	}
 	if (outputs != plan->n_outputs)
 		return lsb_fail(err, LSB_EPEER, 0, "step plan %u: %u tokens want output, %u announced",
 				plan->step, outputs, plan->n_outputs);
+	for (uint32_t i = 0; i < plan->n_outputs; i++) {
+		const struct lsb_sampling *how = &plan->sampling[i];
+
+		if (!(how->temperature >= 0 && how->temperature <= FLT_MAX) ||
+		    !(how->top_p > 0 && how->top_p <= 1))
+			return lsb_fail(err, LSB_EPEER, 0,
+					"step plan %u: output %u has temperature %g and top_p %g", plan->step,
+					i, (double)how->temperature, (double)how->top_p);
+	}
 	for (uint32_t i = 0; i < plan->n_clear; i++)
 		if (plan->clear[i] >= limits->slots)
 			return lsb_fail(err, LSB_EPEER, 0, "step plan %u clears slot %u of %u", plan->step,
@@ -100,6 +124,9 @@ int lsb_plan_read(const void *from, size_t bytes, const struct lsb_plan_limits *
 		return lsb_fail(err, LSB_EPEER, 0,
 				"not a step plan of this version (magic 0x%08x, wanted 0x%08x)", header.magic,
 				PLAN_MAGIC);
+	if (header.reserved)
+		return lsb_fail(err, LSB_EPEER, 0, "step plan %u: its reserved word is 0x%x", header.step,
+				header.reserved);
 	if (header.n_tokens > limits->max_tokens || header.n_outputs > limits->max_outputs ||
 	    header.n_clear > limits->slots)
 		return lsb_fail(err, LSB_EPEER, 0,
