@@ -50,16 +50,21 @@ static int link_complete(struct lsb_link *link, const struct lsb_completion *don
 		i++;
 	if (i == link->n_pending)
 		return lsb_fail(err, LSB_EPLUGIN, 0,
-				"the transport completed request %u, which is not pending", done->request);
+				"transport '%s' completed request %u, which is not pending",
+				link->transport->plugin.name, done->request);
 	message = link->owners[i];
 	link->n_pending--;
 	link->requests[i] = link->requests[link->n_pending];
 	link->owners[i] = link->owners[link->n_pending];
 	verb = message->box->receives ? "from" : "to";
-	if (done->status != LSB_OK)
-		return lsb_fail(err, done->status, 0, "message %u with tag %u %s rank %d failed: %s",
-				message->sequence, message->box->tag, verb, message->box->peer,
-				done->status == LSB_EPEER ? "the rank is gone" : "the link broke");
+	if (done->status != LSB_OK) {
+		lsb_fail(err, done->status, 0, "message %u with tag %u %s rank %d failed: %s",
+			 message->sequence, message->box->tag, verb, message->box->peer,
+			 done->status == LSB_EPEER    ? "the rank is gone (see its log)"
+			 : done->status == LSB_EINVAL ? "it is longer than its receive"
+						      : "the link broke");
+		return lsb_plugin_result(link->transport, "wait_any", done->status, err);
+	}
 	message->state = message->box->receives ? LSB_MESSAGE_COMPLETE : LSB_MESSAGE_FREE;
 	if (message->box->receives) {
 		struct lsb_record *record =
@@ -67,8 +72,8 @@ static int link_complete(struct lsb_link *link, const struct lsb_completion *don
 
 		if (done->bytes > message->wire.bytes)
 			return lsb_fail(err, LSB_EPLUGIN, 0,
-					"the transport says %llu bytes came into a buffer of %llu",
-					(unsigned long long)done->bytes,
+					"transport '%s' says %llu bytes came into a buffer of %llu",
+					link->transport->plugin.name, (unsigned long long)done->bytes,
 					(unsigned long long)message->wire.bytes);
 		message->bytes = done->bytes;
 		message->arrived_ns = done->arrived_ns;
@@ -88,10 +93,15 @@ int lsb_link_poll(struct lsb_link *link, uint64_t deadline_ns, struct lsb_error 
 
 	if (link->n_pending == 0)
 		return LSB_OK;
-	rc = link->transport->wait_any(link->transport_handle, link->requests, link->n_pending, deadline_ns,
-				       link->done, &n_done, err);
-	if (rc != LSB_OK && rc != LSB_ETIMEDOUT)
-		return rc;
+	rc = link->transport->ops.transport.wait_any(link->transport_handle, link->requests, link->n_pending,
+						     deadline_ns, link->done, &n_done, err);
+	if (rc == LSB_ETIMEDOUT)
+		err->msg[0] = '\0'; /* no failure: it must not explain a later one */
+	else if (rc)
+		return lsb_plugin_result(link->transport, "wait_any", rc, err);
+	if (n_done > link->n_pending)
+		return lsb_fail(err, LSB_EPLUGIN, 0, "transport '%s' completed %zu of %u messages",
+				link->transport->plugin.name, n_done, link->n_pending);
 	for (size_t i = 0; i < n_done; i++) {
 		const int failed = link_complete(link, &link->done[i], err);
 
@@ -101,17 +111,56 @@ int lsb_link_poll(struct lsb_link *link, uint64_t deadline_ns, struct lsb_error 
 	return rc;
 }
 
-static int message_alloc(struct lsb_box *box, uint32_t mem, uint64_t bytes, struct lsb_buf *out,
-			 struct lsb_error *err)
+static int host_alloc(uint64_t bytes, struct lsb_buf *out, struct lsb_error *err)
 {
-	struct lsb_link *link = box->link;
-
-	if (box->from_backend)
-		return link->backend->buf_alloc(link->backend_handle, mem, bytes, out, err);
 	*out = (struct lsb_buf){ .ptr = calloc(1, bytes), .bytes = bytes, .mem = LSB_MEM_HOST, .device = -1 };
 	return out->ptr ? LSB_OK
 			: lsb_fail(err, LSB_ENOMEM, 0, "no memory for messages of %llu bytes",
 				   (unsigned long long)bytes);
+}
+
+static int backend_alloc(struct lsb_link *link, uint32_t mem, uint64_t bytes, struct lsb_buf *out,
+			 struct lsb_error *err)
+{
+	int rc;
+
+	*err = (struct lsb_error){ 0 };
+	rc = lsb_plugin_result(
+		link->backend, "buf_alloc",
+		link->backend->ops.backend.buf_alloc(link->backend_handle, mem, bytes, out, err), err);
+	if (rc)
+		*out = (struct lsb_buf){ 0 };
+	else if (!out->ptr || out->bytes < bytes || out->mem != mem)
+		rc = lsb_fail(err, LSB_EPLUGIN, 0,
+			      "backend '%s' gave %llu bytes of memory kind %u, not %llu of kind %u",
+			      link->backend->plugin.name, (unsigned long long)out->bytes, out->mem,
+			      (unsigned long long)bytes, mem);
+	return rc;
+}
+
+/* Memory of one message, registered with the transport where that is wanted. */
+static int message_open(struct lsb_message *message, const struct lsb_box_memory *memory,
+			struct lsb_error *err)
+{
+	const struct lsb_box *box = message->box;
+	struct lsb_link *link = box->link;
+	int rc = memory->from_backend
+			 ? backend_alloc(link, memory->local_mem, memory->bytes, &message->local, err)
+			 : host_alloc(memory->bytes, &message->local, err);
+
+	if (rc)
+		return rc;
+	message->wire = message->local;
+	if (box->staged)
+		rc = host_alloc(memory->bytes, &message->wire, err);
+	if (rc == LSB_OK && LSB_HAS(&link->transport->ops.transport, buf_register)) {
+		*err = (struct lsb_error){ 0 };
+		rc = lsb_plugin_result(link->transport, "buf_register",
+				       link->transport->ops.transport.buf_register(link->transport_handle,
+										   &message->wire, err),
+				       err);
+	}
+	return rc;
 }
 
 static int box_open(struct lsb_box *box, struct lsb_link *link, int32_t peer, enum lsb_tag tag,
@@ -126,39 +175,14 @@ static int box_open(struct lsb_box *box, struct lsb_link *link, int32_t peer, en
 	if (!box->ring)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a ring of %u messages", depth);
 	for (uint32_t i = 0; i < depth; i++) {
-		struct lsb_message *message = &box->ring[i];
 		int rc;
 
-		message->box = box;
-		rc = message_alloc(box, memory->wire_mem, memory->bytes, &message->wire, err);
+		box->ring[i].box = box;
+		rc = message_open(&box->ring[i], memory, err);
 		if (rc)
 			return rc;
-		message->local = message->wire;
-		if (box->staged) {
-			rc = message_alloc(box, memory->local_mem, memory->bytes, &message->local, err);
-			if (rc) {
-				message->local = message->wire;
-				return rc;
-			}
-		}
-		if (LSB_HAS(link->transport, buf_register)) {
-			rc = link->transport->buf_register(link->transport_handle, &message->wire, err);
-			if (rc)
-				return rc;
-		}
 	}
 	return LSB_OK;
-}
-
-static void message_free(struct lsb_box *box, struct lsb_buf *buf)
-{
-	if (!buf->ptr)
-		return;
-	if (box->from_backend)
-		box->link->backend->buf_free(box->link->backend_handle, buf);
-	else
-		free(buf->ptr);
-	buf->ptr = NULL;
 }
 
 void lsb_box_close(struct lsb_box *box)
@@ -168,11 +192,12 @@ void lsb_box_close(struct lsb_box *box)
 	for (uint32_t i = 0; box->ring && i < box->depth; i++) {
 		struct lsb_message *message = &box->ring[i];
 
-		if (message->wire.ptr && LSB_HAS(link->transport, buf_unregister))
-			link->transport->buf_unregister(link->transport_handle, &message->wire);
-		if (message->local.ptr != message->wire.ptr)
-			message_free(box, &message->local);
-		message_free(box, &message->wire);
+		if (box->staged)
+			free(message->wire.ptr);
+		if (!box->from_backend)
+			free(message->local.ptr);
+		else if (message->local.ptr)
+			link->backend->ops.backend.buf_free(link->backend_handle, &message->local);
 	}
 	free(box->ring);
 	*box = (struct lsb_box){ 0 };
@@ -185,14 +210,14 @@ static int message_stage(struct lsb_message *message, const struct lsb_buf *to, 
 	struct lsb_link *link = message->box->link;
 	const uint64_t t0 = lsb_now_ns();
 	struct lsb_record *record;
-	const int rc = link->backend->buf_copy(link->backend_handle, to, from, bytes, err);
+	const int rc = link->backend->ops.backend.buf_copy(link->backend_handle, to, from, bytes, err);
 
 	record = lsb_recorder_next(link->recorder, LSB_REC_COPY, t0, lsb_now_ns());
 	record->peer = message->box->peer;
 	record->tag = message->box->tag;
 	record->sequence = message->sequence;
 	record->bytes = bytes;
-	return rc;
+	return lsb_plugin_result(link->backend, "buf_copy", rc, err);
 }
 
 /* --- inboxes ------------------------------------------------------------------------- */
@@ -211,11 +236,12 @@ static int inbox_post_one(struct lsb_box *in, uint32_t sequence, struct lsb_erro
 
 	message->sequence = sequence;
 	message->posted_ns = lsb_now_ns();
-	rc = in->link->transport->irecv(in->link->transport_handle, in->peer, in->tag, &message->wire,
-					&request, err);
-	if (rc == LSB_OK)
-		link_add(in->link, request, message);
-	return rc;
+	rc = in->link->transport->ops.transport.irecv(in->link->transport_handle, in->peer, in->tag,
+						      &message->wire, &request, err);
+	if (rc)
+		return lsb_plugin_result(in->link->transport, "irecv", rc, err);
+	link_add(in->link, request, message);
+	return LSB_OK;
 }
 
 int lsb_inbox_post(struct lsb_box *in, struct lsb_error *err)
@@ -290,10 +316,10 @@ int lsb_outbox_send(struct lsb_box *out, uint64_t bytes, uint32_t lane, uint32_t
 	message->sent = message->wire;
 	message->sent.bytes = bytes;
 	t0 = lsb_now_ns();
-	rc = link->transport->isend(link->transport_handle, out->peer, out->tag, &message->sent, &request,
-				    err);
+	rc = link->transport->ops.transport.isend(link->transport_handle, out->peer, out->tag, &message->sent,
+						  &request, err);
 	if (rc)
-		return rc;
+		return lsb_plugin_result(link->transport, "isend", rc, err);
 	record = lsb_recorder_next(link->recorder, LSB_REC_SEND, t0, lsb_now_ns());
 	record->peer = out->peer;
 	record->tag = out->tag;

@@ -17,14 +17,15 @@
 #include "lsbench/backend.h"
 #include "lsbench/transport.h"
 #include "node/recorder.h"
+#include "plugin/loader.h"
 
 struct lsb_box;
 
 /* What all boxes of a rank share. Not to be moved once boxes are open. */
 struct lsb_link {
-	const struct lsb_transport_ops *transport;
+	const struct lsb_loaded *transport;
 	struct lsb_transport *transport_handle;
-	const struct lsb_backend_ops *backend;
+	const struct lsb_loaded *backend;
 	struct lsb_backend *backend_handle;
 	struct lsb_recorder *recorder;
 	/* Pending requests and who owns them: parallel arrays [n_pending], room for max_pending. */
@@ -54,7 +55,7 @@ struct lsb_box {
 	uint32_t tag, depth;
 	uint32_t taken;	   /* in: messages handed to the user; out: buffers handed out */
 	uint32_t released; /* in: buffers given back; out: messages handed to the transport */
-	int receives, staged, from_backend;
+	int receives, staged, from_backend; /* the last: `local` is the backend's memory */
 };
 
 /* How a box's memory is made. */
@@ -62,7 +63,8 @@ struct lsb_box_memory {
 	uint64_t bytes;	    /* of the largest message */
 	uint32_t local_mem; /* enum lsb_mem that the user of the box wants */
 	uint32_t wire_mem;  /* enum lsb_mem that the transport takes; differs from local_mem: staged */
-	int from_backend;   /* allocate through the backend; else plain host memory */
+	int from_backend; /* local memory through the backend; else, and for what is staged, plain host memory
+			   */
 };
 
 int lsb_link_open(struct lsb_link *link, uint32_t max_pending, struct lsb_error *err);
@@ -95,6 +97,10 @@ int lsb_outbox_send(struct lsb_box *out, uint64_t bytes, uint32_t lane, uint32_t
 /* Nothing of this box is on its way. */
 int lsb_outbox_idle(const struct lsb_box *out);
 
+/*
+ * Give the ring's memory back. The transport is closed by then, since until then
+ * posted receives may be written to; its close has dropped registrations too.
+ */
 void lsb_box_close(struct lsb_box *box);
 
 #endif

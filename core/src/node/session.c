@@ -12,6 +12,7 @@ enum {
 	TICKETS = 2,	   /* steps in an asynchronous backend at once: one running, one behind it */
 	WARMUP_TOKENS = 4, /* new tokens of each warm-up request */
 	PEAK_BUDGET_NS = 40 * 1000 * 1000,
+	MESSAGE_BYTES_MAX = 1 << 30,
 };
 
 static double seconds_since(uint64_t t0_ns)
@@ -44,9 +45,10 @@ static int load_plugin(const struct lsb_session *s, enum lsb_kind kind, const st
 						    plugin->options[i].where };
 	rc = lsb_loaded_configure(*out, settings, plugin->n_options, s->job.base, err);
 	free(settings);
-	if (rc == LSB_OK && (*out)->plugin.probe)
-		rc = (*out)->plugin.probe(&(*out)->host, err);
-	return rc;
+	if (rc || !(*out)->plugin.probe)
+		return rc;
+	*err = (struct lsb_error){ 0 };
+	return lsb_plugin_result(*out, "probe", (*out)->plugin.probe(&(*out)->host, err), err);
 }
 
 static uint32_t window_of(const struct lsb_job *job)
@@ -80,12 +82,15 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 		.host_count = s->job.host_count,
 		.max_requests = (s->job.stages + 4) * (window_of(&s->job) + 1),
 		.max_tag = LSB_TAG_IDS,
-		.max_message_bytes = (uint64_t)1 << 30,
+		.max_message_bytes = MESSAGE_BYTES_MAX,
 		.bind_address = s->job.bind_address,
 	};
 	memcpy(s->world.nonce, s->job.nonce, sizeof(s->world.nonce));
-	return s->transport->ops.transport.open(&s->transport->host, s->transport->options, &s->world,
-						&s->transport_handle, err);
+	*err = (struct lsb_error){ 0 };
+	return lsb_plugin_result(s->transport, "open",
+				 s->transport->ops.transport.open(&s->transport->host, s->transport->options,
+								  &s->world, &s->transport_handle, err),
+				 err);
 }
 
 int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
@@ -101,6 +106,30 @@ int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
 	if (rc == LSB_OK && is_first_stage(s))
 		rc = load_plugin(s, LSB_WORKLOAD, &s->job.workload, &s->workload, err);
 	return rc ? rc : open_transport(s, err);
+}
+
+/* Ask what was opened, and believe no more of it than can be. */
+static int read_info(struct lsb_session *s, struct lsb_error *err)
+{
+	struct lsb_backend_info *info = &s->info;
+	int rc;
+
+	info->struct_size = sizeof(*info);
+	*err = (struct lsb_error){ 0 };
+	rc = lsb_plugin_result(s->backend, "info", s->backend->ops.backend.info(s->backend_handle, info, err),
+			       err);
+	if (rc)
+		return rc;
+	info->model_name[sizeof(info->model_name) - 1] = '\0';
+	info->device_name[sizeof(info->device_name) - 1] = '\0';
+	if (info->hidden_elem > LSB_ELEM_BF16 || info->hidden_size == 0 || info->vocabulary == 0 ||
+	    info->vocabulary > INT32_MAX || info->n_stop_ids > LSB_STOP_IDS_MAX)
+		return lsb_fail(err, LSB_EPLUGIN, 0,
+				"backend '%s' describes no Llama: %u hidden elements of type %u, vocabulary "
+				"%u, %u stop ids",
+				s->job.backend.name, info->hidden_size, info->hidden_elem, info->vocabulary,
+				info->n_stop_ids);
+	return LSB_OK;
 }
 
 /* This rank's layers, KV cache and step buffers. */
@@ -129,14 +158,13 @@ static int open_backend(struct lsb_session *s, struct lsb_error *err)
 		.n_cpus = job->n_cpus,
 		.cpus = job->cpus,
 	};
-	rc = s->backend->ops.backend.open(&s->backend->host, s->backend->options, &s->place,
-					  &s->backend_handle, err);
-
-	if (rc)
-		return rc;
 	s->context = job->context;
-	s->info.struct_size = sizeof(s->info);
-	return s->backend->ops.backend.info(s->backend_handle, &s->info, err);
+	*err = (struct lsb_error){ 0 };
+	rc = lsb_plugin_result(s->backend, "open",
+			       s->backend->ops.backend.open(&s->backend->host, s->backend->options, &s->place,
+							    &s->backend_handle, err),
+			       err);
+	return rc ? rc : read_info(s, err);
 }
 
 static int open_loop(struct lsb_session *s, struct lsb_error *err)
@@ -144,10 +172,10 @@ static int open_loop(struct lsb_session *s, struct lsb_error *err)
 	const struct lsb_job *job = &s->job;
 	const struct lsb_scheduler_limits limits = scheduler_limits(s);
 	const struct lsb_stage_setup setup = {
-		.backend = &s->backend->ops.backend,
+		.backend = s->backend,
 		.backend_handle = s->backend_handle,
 		.info = &s->info,
-		.transport = s->transport ? &s->transport->ops.transport : NULL,
+		.transport = s->transport,
 		.transport_handle = s->transport_handle,
 		.recorder = &s->recorder,
 		.status = s->status,
@@ -160,6 +188,7 @@ static int open_loop(struct lsb_session *s, struct lsb_error *err)
 			    .max_outputs = job->batch,
 			    .slots = job->batch * job->in_flight,
 			    .context = job->context },
+		.max_message_bytes = MESSAGE_BYTES_MAX,
 		.timeout_ns = job->timeout_ns,
 	};
 
@@ -180,8 +209,11 @@ int lsb_session_load(struct lsb_session *s, struct lsb_error *err)
 		return open_loop(s, err);
 	lsb_control_phase(s->control, "preprocess");
 	t0 = lsb_now_ns();
-	rc = s->workload->ops.workload.open(&s->workload->host, s->workload->options, &s->workload_handle,
-					    err);
+	*err = (struct lsb_error){ 0 };
+	rc = lsb_plugin_result(s->workload, "open",
+			       s->workload->ops.workload.open(&s->workload->host, s->workload->options,
+							      &s->workload_handle, err),
+			       err);
 	if (rc == LSB_OK)
 		rc = lsb_requests_open(&s->requests, &s->job, s->context, s->workload, s->workload_handle,
 				       s->backend, s->backend_handle, err);
@@ -229,9 +261,14 @@ int lsb_session_connect(struct lsb_session *s, const char *addresses, size_t len
 			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for %d addresses", s->job.size);
 		if (rc == LSB_OK)
 			rc = parse_addresses(s, addresses, length, bytes, spans, err);
-		if (rc == LSB_OK)
-			rc = s->transport->ops.transport.connect(s->transport_handle, spans,
-								 t0 + s->job.timeout_ns, err);
+		if (rc == LSB_OK) {
+			*err = (struct lsb_error){ 0 };
+			rc = lsb_plugin_result(s->transport, "connect",
+					       s->transport->ops.transport.connect(s->transport_handle, spans,
+										   t0 + s->job.timeout_ns,
+										   err),
+					       err);
+		}
 		free(bytes);
 		free(spans);
 	}
@@ -246,8 +283,11 @@ static int barrier(struct lsb_session *s, struct lsb_error *err)
 {
 	if (!s->transport)
 		return LSB_OK;
-	return s->transport->ops.transport.barrier(s->transport_handle, lsb_now_ns() + s->job.timeout_ns,
-						   err);
+	*err = (struct lsb_error){ 0 };
+	return lsb_plugin_result(s->transport, "barrier",
+				 s->transport->ops.transport.barrier(s->transport_handle,
+								     lsb_now_ns() + s->job.timeout_ns, err),
+				 err);
 }
 
 /* One pass over this replica's requests, or through what the first stage sends. */
@@ -273,7 +313,11 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 
 static int measure_read(struct lsb_session *s, double *value, struct lsb_error *err)
 {
-	return s->backend->ops.backend.measure(s->backend_handle, LSB_PEAK_READ, PEAK_BUDGET_NS, value, err);
+	*err = (struct lsb_error){ 0 };
+	return lsb_plugin_result(
+		s->backend, "measure",
+		s->backend->ops.backend.measure(s->backend_handle, LSB_PEAK_READ, PEAK_BUDGET_NS, value, err),
+		err);
 }
 
 /* Read bandwidth with one rank reading, each in turn, and with all at once: what sharing a machine costs. */
@@ -332,7 +376,10 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 	lsb_control_phase(s->control, "report");
 	if (rc == LSB_OK && s->transport && LSB_HAS(&s->transport->ops.transport, counters)) {
 		s->wire.struct_size = sizeof(s->wire);
-		rc = s->transport->ops.transport.counters(s->transport_handle, &s->wire, err);
+		*err = (struct lsb_error){ 0 };
+		rc = lsb_plugin_result(
+			s->transport, "counters",
+			s->transport->ops.transport.counters(s->transport_handle, &s->wire, err), err);
 	}
 	if (rc == LSB_OK && s->job.measure_peaks)
 		rc = measure_peaks(s, err);
@@ -345,9 +392,11 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 
 void lsb_session_close(struct lsb_session *s)
 {
-	lsb_stage_close(s->loop);
+	/* Nobody may write to the loop's memory any more when it is given back. */
+	lsb_stage_settle(s->loop);
 	if (s->transport_handle)
 		s->transport->ops.transport.close(s->transport_handle);
+	lsb_stage_close(s->loop);
 	lsb_requests_close(&s->requests);
 	if (s->workload_handle)
 		s->workload->ops.workload.close(s->workload_handle);

@@ -48,5 +48,7 @@ void lsb_session_close(struct lsb_session *s);
 
 /* The RESULT frame's object (docs/journal.md, RANK); a new reference, NULL without memory. */
 json_t *lsb_session_result(const struct lsb_session *s);
+/* The FAILURE frame's object, likewise. */
+json_t *lsb_session_failure(const char *phase, int code, const char *message);
 
 #endif

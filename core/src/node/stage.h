@@ -4,9 +4,13 @@
  *
  * The first stage asks the scheduler for steps, sends their plans ahead to all
  * later stages, computes, passes hidden states on, and gets sampled ids back. A
- * later stage follows the plans in order. One loop serves all: take what has
- * come, start what can start, finish the oldest ticket, and only when nothing
- * of that is possible block for the one message that is needed next.
+ * later stage follows the plans in order. One loop serves all: start what can
+ * start, finish the oldest ticket, and only when neither is possible block for
+ * the one message that is needed next.
+ *
+ * Time. A rank is always in one of three states, and writes each down as it
+ * leaves it: in a ticket (COMPUTE), blocked for a message (BLOCK), or doing its
+ * own work (SCHEDULE, with SEND and COPY inside). So a ledger of it closes.
  *
  * Nothing here allocates, logs or locks once open.
  */
@@ -37,10 +41,10 @@ struct lsb_stage_status {
 
 /* Fixed for the launch. */
 struct lsb_stage_setup {
-	const struct lsb_backend_ops *backend;
+	const struct lsb_loaded *backend;
 	struct lsb_backend *backend_handle;
 	const struct lsb_backend_info *info;
-	const struct lsb_transport_ops *transport; /* NULL when there is one stage and one rank */
+	const struct lsb_loaded *transport; /* NULL when there is one rank */
 	struct lsb_transport *transport_handle;
 	struct lsb_recorder *recorder;
 	struct lsb_stage_status *status;
@@ -49,12 +53,20 @@ struct lsb_stage_setup {
 	uint32_t window;    /* steps on their way at most */
 	uint32_t tickets;   /* steps unfinished in the backend at most */
 	struct lsb_plan_limits limits;
-	uint64_t timeout_ns; /* without any message or ticket */
+	uint64_t max_message_bytes; /* that the transport was promised */
+	uint64_t timeout_ns;	    /* without any message or ticket */
 };
 
 struct lsb_stage;
 
 int lsb_stage_open(const struct lsb_stage_setup *setup, struct lsb_stage **out, struct lsb_error *err);
+
+/*
+ * Let steps of a failed pass end, as they write to this stage's memory. Before
+ * the transport is closed; lsb_stage_close comes after that and before the
+ * backend is closed. NULL is fine for both.
+ */
+void lsb_stage_settle(struct lsb_stage *s);
 void lsb_stage_close(struct lsb_stage *s);
 
 /* Post all receives. Every rank has done so before any rank runs a pass. */
