@@ -96,6 +96,11 @@ static int take_frame(struct lsb_control *c)
 	pthread_mutex_lock(&c->lock);
 	while (c->has_frame && !c->gone) /* bounded: the main thread expects each frame in turn */
 		pthread_cond_wait(&c->arrived, &c->lock);
+	if (c->gone) { /* the rank has ended meanwhile */
+		pthread_mutex_unlock(&c->lock);
+		free(payload);
+		return -1;
+	}
 	c->type = type;
 	c->payload = payload;
 	c->length = length;
@@ -148,6 +153,8 @@ int lsb_control_open(int fd, struct lsb_stage_status *status, struct lsb_control
 	pthread_condattr_destroy(&attributes);
 	failed = pthread_create(&c->thread, NULL, control_thread, c);
 	if (failed) {
+		pthread_cond_destroy(&c->arrived);
+		pthread_mutex_destroy(&c->lock);
 		close(c->stop_fd);
 		free(c);
 		return lsb_fail(err, LSB_ENOMEM, failed, "cannot start the control thread: %s",

@@ -50,8 +50,12 @@ static int send_address(struct lsb_session *s, struct lsb_error *err)
 	size_t n = 0;
 
 	if (s->transport) {
-		const int rc = s->transport->ops.transport.address(s->transport_handle, address, &n, err);
+		int rc;
 
+		*err = (struct lsb_error){ 0 };
+		rc = lsb_plugin_result(
+			s->transport, "address",
+			s->transport->ops.transport.address(s->transport_handle, address, &n, err), err);
 		if (rc)
 			return rc;
 		if (n > LSB_ADDRESS_MAX)
@@ -142,10 +146,10 @@ int lsb_node_serve(int fd, uint64_t started_ns, struct lsb_error *err)
 	rc = send_hello(session.control, err);
 	if (rc == LSB_OK)
 		rc = serve_launch(&session, started_ns, err);
-	if (rc && rc != LSB_ECANCELED)
+	/* An end that the controller asked for is no news to it. */
+	if (rc && !atomic_load(&status.cancelled))
 		(void)send_json(session.control, LSB_FRAME_FAILURE,
-				json_pack("{s:s, s:i, s:s}", "phase", lsb_control_phase_now(session.control),
-					  "code", rc, "message", err->msg),
+				lsb_session_failure(lsb_control_phase_now(session.control), rc, err->msg),
 				NULL);
 	{
 		struct lsb_control *control = session.control;

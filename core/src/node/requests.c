@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/requests.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
+
+enum { PROMPT_TOKENS_MAX = 1 << 28, ANSWER_BYTES_MAX = 1 << 30 }; /* beyond these a plugin is wrong */
 
 /* Ids of turns or text, malloc'ed: asks for the length first, then for the ids. */
 static int encode(const struct lsb_loaded *backend, struct lsb_backend *handle, const struct lsb_turn *turns,
@@ -12,19 +15,28 @@ static int encode(const struct lsb_loaded *backend, struct lsb_backend *handle, 
 {
 	const struct lsb_backend_ops *ops = &backend->ops.backend;
 	size_t capacity;
-	int rc = ops->encode(handle, turns, n_turns, flags, NULL, 0, n, err);
+	int rc;
 
+	*err = (struct lsb_error){ 0 };
+	*n = 0;
+	rc = ops->encode(handle, turns, n_turns, flags, NULL, 0, n, err);
 	if (rc)
-		return rc;
+		return lsb_plugin_result(backend, "encode", rc, err);
 	capacity = *n;
+	if (capacity > PROMPT_TOKENS_MAX)
+		return lsb_fail(err, LSB_EPLUGIN, 0, "backend '%s' makes %zu tokens of one prompt",
+				backend->plugin.name, capacity);
 	*ids = malloc((capacity ? capacity : 1) * sizeof(**ids));
 	if (!*ids)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu prompt tokens", capacity);
 	rc = ops->encode(handle, turns, n_turns, flags, *ids, capacity, n, err);
-	if (rc == LSB_OK && *n > capacity)
-		rc = lsb_fail(err, LSB_EPLUGIN, 0, "backend '%s' encoded one text to %zu and then %zu tokens",
-			      backend->plugin.name, capacity, *n);
-	return rc;
+	if (rc)
+		return lsb_plugin_result(backend, "encode", rc, err);
+	if (*n != capacity)
+		return lsb_fail(err, LSB_EPLUGIN, 0,
+				"backend '%s' encoded one text to %zu and then %zu tokens",
+				backend->plugin.name, capacity, *n);
+	return LSB_OK;
 }
 
 /* Load without meaning: ids that differ by request and position, within the vocabulary. */
@@ -32,10 +44,14 @@ static int arbitrary_prompt(const struct lsb_loaded *backend, struct lsb_backend
 			    size_t n, int32_t **ids, struct lsb_error *err)
 {
 	struct lsb_backend_info info = { .struct_size = sizeof(info) };
-	const int rc = backend->ops.backend.info(handle, &info, err);
+	int rc;
 
+	*err = (struct lsb_error){ 0 };
+	rc = lsb_plugin_result(backend, "info", backend->ops.backend.info(handle, &info, err), err);
 	if (rc)
 		return rc;
+	if (info.vocabulary == 0)
+		return lsb_fail(err, LSB_EPLUGIN, 0, "backend '%s' has no vocabulary", backend->plugin.name);
 	*ids = malloc(n * sizeof(**ids));
 	if (!*ids)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu prompt tokens", n);
@@ -76,6 +92,28 @@ static int request_refuse(struct lsb_answered *answer, struct lsb_sequence *sequ
 	return reason ? LSB_OK : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a reason");
 }
 
+/* What a workload must not say. */
+static int request_check(const struct lsb_request *request, uint64_t item, const struct lsb_loaded *workload,
+			 struct lsb_error *err)
+{
+	const char *name = workload->plugin.name;
+
+	if (!request->id || (request->n_turns && !request->turns))
+		return lsb_fail(err, LSB_EPLUGIN, 0, "workload '%s': request %llu has no %s", name,
+				(unsigned long long)item, request->id ? "turns" : "id");
+	for (uint32_t i = 0; i < request->n_turns; i++)
+		if (!request->turns[i].role || !request->turns[i].text)
+			return lsb_fail(err, LSB_EPLUGIN, 0,
+					"workload '%s': turn %u of request '%s' has no role or text", name, i,
+					request->id);
+	if (request->arrival_ns)
+		return lsb_fail(err, LSB_EUNAVAIL, 0,
+				"workload '%s': request '%s' arrives during the run, and this version of "
+				"lsbench has all requests at its start",
+				name, request->id);
+	return LSB_OK;
+}
+
 static int request_open(struct lsb_requests *r, uint32_t i, uint32_t index, const struct lsb_job *job,
 			uint32_t context, const struct lsb_loaded *workload,
 			struct lsb_workload *workload_handle, const struct lsb_loaded *backend,
@@ -88,7 +126,11 @@ static int request_open(struct lsb_requests *r, uint32_t i, uint32_t index, cons
 
 	answer->index = index;
 	answer->item = (index % job->distinct) % workload->ops.workload.count(workload_handle);
-	rc = workload->ops.workload.get(workload_handle, answer->item, &request, err);
+	*err = (struct lsb_error){ 0 };
+	rc = lsb_plugin_result(workload, "get",
+			       workload->ops.workload.get(workload_handle, answer->item, &request, err), err);
+	if (rc == LSB_OK)
+		rc = request_check(&request, answer->item, workload, err);
 	if (rc)
 		return rc;
 	answer->id = strdup(request.id);
@@ -105,6 +147,12 @@ static int request_open(struct lsb_requests *r, uint32_t i, uint32_t index, cons
 		.seed = job->seed,
 		.request = answer->item,
 	};
+	/* Before memory is spent on it. */
+	if (!request.n_turns && !request.text && request.prompt_tokens > context)
+		return request_refuse(answer, sequence,
+				      lsb_format("prompt of %u tokens exceeds the context of %u",
+						 request.prompt_tokens, context),
+				      err);
 	rc = request_encode(answer, sequence, &request, backend, backend_handle, err);
 	if (rc)
 		return rc;
@@ -197,26 +245,41 @@ static int answer_judge(struct lsb_answered *answer, const struct lsb_sequence *
 			const struct lsb_loaded *backend, struct lsb_backend *backend_handle,
 			struct lsb_error *err)
 {
+	const struct lsb_backend_ops *ops = &backend->ops.backend;
 	struct lsb_answer asked = { .struct_size = sizeof(asked), .index = answer->item };
 	size_t bytes = 0, written = 0;
-	int rc = backend->ops.backend.decode(backend_handle, sequence->ids, sequence->n_ids, NULL, 0, &bytes,
-					     err);
+	int rc;
 
+	*err = (struct lsb_error){ 0 };
+	rc = ops->decode(backend_handle, sequence->ids, sequence->n_ids, NULL, 0, &bytes, err);
 	if (rc)
-		return rc;
+		return lsb_plugin_result(backend, "decode", rc, err);
+	if (bytes > ANSWER_BYTES_MAX)
+		return lsb_fail(err, LSB_EPLUGIN, 0, "backend '%s' makes %zu bytes of %u tokens",
+				backend->plugin.name, bytes, sequence->n_ids);
 	answer->text = malloc(bytes + 1);
 	if (!answer->text)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for an answer of %zu bytes", bytes);
-	rc = backend->ops.backend.decode(backend_handle, sequence->ids, sequence->n_ids, answer->text, bytes,
-					 &written, err);
+	rc = ops->decode(backend_handle, sequence->ids, sequence->n_ids, answer->text, bytes, &written, err);
 	answer->text[written < bytes ? written : bytes] = '\0';
+	if (rc)
+		return lsb_plugin_result(backend, "decode", rc, err);
 	asked.text = answer->text;
-	if (rc == LSB_OK && LSB_HAS(&workload->ops.workload, score))
-		rc = workload->ops.workload.score(workload_handle, &asked, answer->scores, &answer->n_scores,
-						  err);
+	if (!LSB_HAS(&workload->ops.workload, score))
+		return LSB_OK;
+	*err = (struct lsb_error){ 0 };
+	rc = lsb_plugin_result(
+		workload, "score",
+		workload->ops.workload.score(workload_handle, &asked, answer->scores, &answer->n_scores, err),
+		err);
 	if (rc == LSB_OK && answer->n_scores > LSB_SCORES_MAX)
 		rc = lsb_fail(err, LSB_EPLUGIN, 0, "workload '%s' gave %zu scores, more than %u",
 			      workload->plugin.name, answer->n_scores, LSB_SCORES_MAX);
+	for (size_t i = 0; rc == LSB_OK && i < answer->n_scores; i++)
+		if (!answer->scores[i].name || !isfinite(answer->scores[i].value))
+			rc = lsb_fail(err, LSB_EPLUGIN, 0,
+				      "workload '%s': score %zu of '%s' has no name or is no number",
+				      workload->plugin.name, i, answer->id);
 	return rc;
 }
 

@@ -18,19 +18,46 @@ static const char *finish_word(enum lsb_finish finish)
 	}
 }
 
-/* A model's bytes need not be UTF-8, JSON's must: replace what is not. */
+/* Length of the well-formed UTF-8 character at `at` (Unicode 15, table 3-7); 0 where there is none. */
+static size_t utf8_length(const char *at)
+{
+	const unsigned char *b = (const unsigned char *)at;
+	const size_t n = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
+
+	if (b[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((b[i] & 0xc0) != 0x80)
+			return 0;
+	if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) || (b[0] == 0xf0 && b[1] < 0x90) ||
+	    (b[0] == 0xf4 && b[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/*
+ * Text of a model or plugin, whose bytes need not be UTF-8 where JSON's must be:
+ * what is none becomes U+FFFD. An answer often ends within a character.
+ */
 static json_t *text_value(const char *text)
 {
-	json_t *value = json_string(text ? text : "");
 	struct lsb_text clean = { 0 };
+	json_t *value = json_string(text ? text : "");
 
 	if (value)
 		return value;
-	for (const char *at = text; *at; at++)
-		lsb_text_bytes(&clean, (unsigned char)*at < 0x80 ? at : "?", 1);
+	for (size_t n; *text; text += n ? n : 1) {
+		n = utf8_length(text);
+		lsb_text_bytes(&clean, n ? text : "\xef\xbf\xbd", n ? n : 3);
+	}
 	value = json_string(clean.data ? clean.data : "");
 	lsb_text_free(&clean);
 	return value;
+}
+
+json_t *lsb_session_failure(const char *phase, int code, const char *message)
+{
+	return json_pack("{s:s, s:i, s:o}", "phase", phase, "code", code, "message", text_value(message));
 }
 
 static json_t *request_json(const struct lsb_answered *answer, const struct lsb_sequence *sequence,
@@ -45,18 +72,19 @@ static json_t *request_json(const struct lsb_answered *answer, const struct lsb_
 	}
 	for (size_t i = 0; i < answer->n_scores; i++)
 		json_object_set_new(scores, answer->scores[i].name, json_real(answer->scores[i].value));
-	return json_pack("{s:i, s:s, s:i, s:i, s:i, s:i, s:s, s:s?, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "i",
-			 (int)answer->index, "id", answer->id, "lane", (int)sequence->lane, "slot",
-			 (int)sequence->slot, "prompt_tokens", (int)sequence->n_prompt, "generated_tokens",
-			 (int)sequence->n_ids, "finish", finish_word(sequence->finish), "reason",
-			 answer->reason, "arrival_ns", (json_int_t)arrival_ns, "first_ns",
-			 (json_int_t)answer->first_ns, "last_ns", (json_int_t)answer->last_ns, "token_ns",
-			 times, "ids", ids, "text", text_value(answer->text), "scores", scores);
+	return json_pack("{s:i, s:o, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "i",
+			 (int)answer->index, "id", text_value(answer->id), "lane", (int)sequence->lane,
+			 "slot", (int)sequence->slot, "prompt_tokens", (int)sequence->n_prompt,
+			 "generated_tokens", (int)sequence->n_ids, "finish", finish_word(sequence->finish),
+			 "reason", answer->reason ? text_value(answer->reason) : json_null(), "arrival_ns",
+			 (json_int_t)arrival_ns, "first_ns", (json_int_t)answer->first_ns, "last_ns",
+			 (json_int_t)answer->last_ns, "token_ns", times, "ids", ids, "text",
+			 text_value(answer->text), "scores", scores);
 }
 
 static void set_string(json_t *object, const char *key, const char *value)
 {
-	json_object_set_new(object, key, json_string(value));
+	json_object_set_new(object, key, text_value(value));
 }
 
 static void set_integer(json_t *object, const char *key, uint64_t value)
@@ -91,13 +119,15 @@ static void add_identity(const struct lsb_session *s, json_t *rank)
 		json_array_append_new(cpus, json_integer(s->job.cpus[i]));
 	json_object_set_new(rank, "cpus", cpus);
 	json_object_set_new(rank, "backend",
-			    json_pack("{s:s, s:s, s:s, s:s}", "name", s->job.backend.name, "version",
-				      s->backend->plugin.version, "model", s->info.model_name, "device",
-				      s->info.device_name));
+			    json_pack("{s:s, s:o, s:o, s:o}", "name", s->job.backend.name, "version",
+				      text_value(s->backend->plugin.version), "model",
+				      text_value(s->info.model_name), "device",
+				      text_value(s->info.device_name)));
 	if (s->transport)
 		json_object_set_new(rank, "transport",
-				    json_pack("{s:s, s:s, s:s}", "name", s->job.transport.name, "version",
-					      s->transport->plugin.version, "path", lsb_stage_path(s->loop)));
+				    json_pack("{s:s, s:o, s:s}", "name", s->job.transport.name, "version",
+					      text_value(s->transport->plugin.version), "path",
+					      lsb_stage_path(s->loop)));
 	json_object_set_new(
 		rank, "layers",
 		json_pack("{s:i, s:i}", "first", (int)s->first_layer, "count", (int)s->job.layers[s->stage]));
