@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run computes does not depend on how it is spread."""
+import harness
+
+SPREAD = """[case whole]
+nodes = 1
+[case two : whole]
+nodes = 2
+[case three : whole]
+nodes = 3
+[case batched : three]
+batch = 2
+[case chunked : two]
+chunk = 5
+[case staged : two]
+in_flight = 1
+"""
+
+
+class Test(harness.Case):
+    def equal(self, text):
+        self.run_suite(text, "--reps", "1")
+        points = self.points()
+        self.assertEqual({name: p["status"] for name, p in points.items()}, dict.fromkeys(points, "ok"))
+        self.assertEqual(len({p["outputs"]["sha256"] for p in points.values()}), 1,
+                         {name: p["outputs"] for name, p in points.items()})
+        for name in ("two", "three"):
+            self.assertIs(points[name]["outputs"]["equal_to_baseline"], True)
+
+    def test_equal_over_nodes_batch_and_chunk_on_cpu(self):
+        self.equal(harness.suite(SPREAD, backend="cpu"))
+
+    def test_equal_over_nodes_batch_and_chunk_on_null(self):
+        self.equal(harness.suite(SPREAD))
+
+    def test_equal_when_staged_through_host_memory(self):
+        self.equal(harness.suite(SPREAD, backend_mem="fake", backend_async="yes"))
+
+    def test_equal_over_a_slow_link(self):
+        self.equal(harness.suite(SPREAD, transport="fault:tcp", transport_delay="1ms"))
+
+    def test_replicas_share_the_requests(self):
+        self.run_suite(harness.suite("[case whole]\nnodes = 1\n[case twice]\nkind = replica\nnodes = 2\n",
+                                     backend="cpu"), "--reps", "1")
+        points = self.points()
+        self.assertEqual(points["whole"]["outputs"]["sha256"], points["twice"]["outputs"]["sha256"])
+        requests = [r["i"] for rank in self.journal()[-1]["ranks"] for r in rank["requests"]]
+        self.assertEqual(sorted(requests), [0, 1, 2])
+
+    def test_generate_gives_ids_of_a_random_model(self):
+        import json
+        run = self.lsbench("generate", "--backend", "cpu", "--model", "random:tiny", "--ids", "1 2 3",
+                           "--max-new", "4", "--json", "--logits", "logits")
+        answer = json.loads(run.out)
+        self.assertEqual(answer["prompt_ids"], [1, 2, 3])
+        self.assertEqual(len(answer["ids"]), 4)
+        self.assertGreater((self.folder / "logits").stat().st_size, 0)
