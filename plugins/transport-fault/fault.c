@@ -393,7 +393,7 @@ static int fault_wait_any(struct lsb_transport *t, const uint32_t *requests, siz
 		if (*n_done)
 			return LSB_OK;
 		if (!first && now_ns(t) >= deadline_ns)
-			return lsb_fail(err, LSB_ETIMEDOUT, 0, "no message came in time");
+			return LSB_ETIMEDOUT;
 		if (n_asked)
 			rc = t->ops->wait_any(t->inner, t->asked, n_asked, deadline_ns ? until : 0,
 					      t->answers, &n_answers, err);

@@ -177,7 +177,7 @@ int tcp_wait_any(struct lsb_transport *t, const uint32_t *requests, size_t n, ui
 			return broken(t, err);
 		tcp_now(t);
 		if (!first && t->now_ns >= deadline_ns)
-			return lsb_fail(err, LSB_ETIMEDOUT, 0, "no message came in time");
+			return LSB_ETIMEDOUT;
 		if (first) {
 			spin_until = how == TCP_WAIT_POLL ? UINT64_MAX : t->now_ns;
 			if (how == TCP_WAIT_HYBRID)

@@ -242,7 +242,7 @@ static int loop_wait_any(struct lsb_transport *t, const uint32_t *requests, size
 		if (rc || *n_done)
 			return rc;
 		if (t->host->now_ns(t->host->context) >= deadline_ns)
-			return lsb_fail(err, LSB_ETIMEDOUT, 0, "no message came in time");
+			return LSB_ETIMEDOUT;
 		if (t->options->wait != WAIT_POLL)
 			thrd_sleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	}
