@@ -7,17 +7,9 @@
 #include "node/stage_parts.h"
 
 enum {
-	SLICE_NS = 50 * 1000 * 1000,	/* longest block between looks at `cancelled` */
 	POLL_NS = 20 * 1000,		/* longest wait for a ticket while messages may come */
 	PROGRESS_EVERY_NS = 200 * 1000, /* between calls into the transport from inside a step */
 };
-
-static int check_cancelled(const struct lsb_stage *s, struct lsb_error *err)
-{
-	if (atomic_load_explicit(&s->setup.status->cancelled, memory_order_relaxed))
-		return lsb_fail(err, LSB_ECANCELED, 0, "the run was ended from outside");
-	return LSB_OK;
-}
 
 int lsb_stage_progress(void *stage)
 {
@@ -29,104 +21,10 @@ int lsb_stage_progress(void *stage)
 	s->progressed_ns = now;
 	if (s->link.n_pending && LSB_HAS(&s->setup.transport->ops.transport, progress))
 		s->setup.transport->ops.transport.progress(s->setup.transport_handle);
-	return check_cancelled(s, NULL);
+	return lsb_stage_check_cancelled(s, NULL);
 }
 
-/* --- where the time goes ------------------------------------------------------------- */
-
-/* Own work ends at `now`: the rank goes into a ticket or blocks. */
-static void own_work_close(struct lsb_stage *s, uint64_t now)
-{
-	struct lsb_record *record =
-		lsb_recorder_next(s->setup.recorder, LSB_REC_SCHEDULE, s->own_since_ns, now);
-
-	record->group = s->own_lane;
-	record->step = s->own_step;
-	s->own_lane = ~0u;
-}
-
-/* Blocked from t0 until now, for `message` of `box` if it has come, else for room to send. */
-static void record_block(struct lsb_stage *s, const struct lsb_box *box, const struct lsb_message *message,
-			 uint64_t t0)
-{
-	struct lsb_record *record;
-
-	s->own_since_ns = lsb_now_ns();
-	record = lsb_recorder_next(s->setup.recorder, LSB_REC_BLOCK, t0, s->own_since_ns);
-	record->peer = box->peer;
-	record->tag = box->tag;
-	record->sequence = message->sequence;
-	record->bytes = message->bytes;
-	record->aux = message->arrived_ns;
-}
-
-/* --- messages ------------------------------------------------------------------------ */
-
-/* Wait a slice of time for any message; *t0 is when this wait began. */
-static int block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64_t t0, struct lsb_error *err)
-{
-	const uint64_t now = lsb_now_ns();
-	int rc = lsb_link_poll(&s->link, now + SLICE_NS, err);
-
-	if (rc && rc != LSB_ETIMEDOUT)
-		return rc;
-	rc = check_cancelled(s, err);
-	if (rc == LSB_OK && now - t0 > s->setup.timeout_ns)
-		rc = lsb_fail(err, LSB_ETIMEDOUT, 0, "rank %d %s for %.0f s (tag %u, message %u)", box->peer,
-			      box->receives ? "sent nothing" : "took no message",
-			      (double)s->setup.timeout_ns * 1e-9, box->tag, box->taken);
-	return rc;
-}
-
-/*
- * A free buffer of `box`. There is one by construction, since the message that
- * used it was received before its step's ids came back; but the transport may
- * not have told of its completion yet.
- */
-static int acquire(struct lsb_stage *s, struct lsb_box *box, struct lsb_message **out, struct lsb_error *err)
-{
-	uint64_t t0;
-	int rc;
-
-	*out = lsb_outbox_acquire(box);
-	if (*out)
-		return LSB_OK;
-	rc = lsb_link_poll(&s->link, 0, err);
-	if (rc && rc != LSB_ETIMEDOUT)
-		return rc;
-	*out = lsb_outbox_acquire(box);
-	if (*out)
-		return LSB_OK;
-	t0 = lsb_now_ns();
-	if (!s->ticket_since_ns) /* else the rank is in a ticket as well, and that counts */
-		own_work_close(s, t0);
-	while (!(*out = lsb_outbox_acquire(box))) {
-		rc = block_slice(s, box, t0, err);
-		if (rc)
-			return rc;
-	}
-	if (!s->ticket_since_ns)
-		record_block(s, box, *out, t0);
-	return LSB_OK;
-}
-
-/* Nothing to compute: block until the one message that is needed next is here. */
-static int block_for_message(struct lsb_stage *s, struct lsb_error *err)
-{
-	struct lsb_box *box = s->is_first ? &s->ids_in : s->has_plan ? &s->hidden_in : &s->plan_in;
-	const uint64_t t0 = lsb_now_ns();
-	struct lsb_message *message;
-
-	own_work_close(s, t0);
-	while (!(message = lsb_inbox_next(box))) {
-		const int rc = block_slice(s, box, t0, err);
-
-		if (rc)
-			return rc;
-	}
-	record_block(s, box, message, t0);
-	return LSB_OK;
-}
+/* --- ids ----------------------------------------------------------------------------- */
 
 /* Ids of the oldest step on its way have come: hand them to the scheduler. */
 static int absorb_ids(struct lsb_stage *s, const int32_t *ids, uint32_t n, struct lsb_error *err)
@@ -174,36 +72,13 @@ static int look(struct lsb_stage *s, struct lsb_error *err)
 	return s->is_first ? absorb_arrived_ids(s, err) : LSB_OK;
 }
 
-static int send_plans(struct lsb_stage *s, const struct lsb_plan *plan, struct lsb_error *err)
-{
-	for (uint32_t i = 1; i < s->setup.stages; i++) {
-		struct lsb_box *box = &s->plans_out[i - 1];
-		struct lsb_message *message;
-		int rc = acquire(s, box, &message, err);
-
-		if (rc == LSB_OK)
-			rc = lsb_outbox_send(box, lsb_plan_write(plan, message->local.ptr), plan->lane,
-					     plan->step, err);
-		if (rc)
-			return rc;
-	}
-	return LSB_OK;
-}
-
-static int send_ids(struct lsb_stage *s, const struct lsb_work *work, struct lsb_error *err)
-{
-	const struct lsb_plan *plan = &work->plan;
-	struct lsb_message *message;
-	const int rc = acquire(s, &s->ids_out, &message, err);
-
-	if (rc)
-		return rc;
-	return lsb_outbox_send(&s->ids_out,
-			       lsb_ids_write(plan->step, work->ids, plan->n_outputs, message->local.ptr),
-			       plan->lane, plan->step, err);
-}
-
 /* --- one step ------------------------------------------------------------------------ */
+
+/* Where the next step goes; stays the same while steps before it end. */
+static struct lsb_work *next_work(const struct lsb_stage *s)
+{
+	return &s->works[(s->first_work + s->n_works) % s->setup.tickets];
+}
 
 /* First stage: the scheduler's next step into `work`, told to all stages. 1; 0: none now; or an error. */
 static int plan_from_scheduler(struct lsb_stage *s, struct lsb_work *work, struct lsb_error *err)
@@ -223,39 +98,75 @@ static int plan_from_scheduler(struct lsb_stage *s, struct lsb_work *work, struc
 	memcpy(plan->tokens, step.tokens, step.n_tokens * sizeof(*step.tokens));
 	memcpy(plan->sampling, step.sampling, step.n_outputs * sizeof(*step.sampling));
 	memcpy(plan->clear, step.clear, step.n_clear * sizeof(*step.clear));
-	rc = send_plans(s, plan, err);
+	rc = lsb_stage_send_plans(s, plan, err);
 	return rc ? rc : 1;
 }
 
-/* Later stage: the next plan into `work` once it and, for a step, its hidden states are here. As above. */
-static int plan_from_peer(struct lsb_stage *s, struct lsb_work *work, struct lsb_error *err)
+/* Later stage: take the next plan, which has come, for the next work. Its buffer is given back by submit. */
+static int receive_plan(struct lsb_stage *s, struct lsb_error *err)
 {
-	const struct lsb_plan *plan = &work->plan;
+	struct lsb_plan *plan = &next_work(s)->plan;
+	struct lsb_message *message;
+	int rc = lsb_inbox_take(&s->plan_in, &message, err);
 
-	if (!s->has_plan) {
-		struct lsb_message *message;
-		int rc;
+	if (rc == LSB_OK)
+		rc = lsb_plan_read(message->local.ptr, message->bytes, &s->setup.limits, plan, err);
+	if (rc)
+		return rc;
+	if (plan->step != s->next_step)
+		return lsb_fail(err, LSB_EPEER, 0, "the plan of step %u came where step %u was due",
+				plan->step, s->next_step);
+	s->pass_over = (plan->flags & LSB_PLAN_END) != 0;
+	s->has_plan = !s->pass_over;
+	return LSB_OK;
+}
 
-		if (!lsb_inbox_next(&s->plan_in))
-			return 0;
-		rc = lsb_inbox_take(&s->plan_in, &message, err);
-		if (rc == LSB_OK)
-			rc = lsb_plan_read(message->local.ptr, message->bytes, &s->setup.limits, &work->plan,
-					   err);
-		if (rc == LSB_OK)
-			rc = lsb_inbox_release(&s->plan_in, err);
+/* What a stage without work lacks to go on: the box of the one message that is due next; NULL: nothing. */
+static int find_lacking(struct lsb_stage *s, struct lsb_box **out, struct lsb_error *err)
+{
+	int rc = LSB_OK;
+
+	*out = NULL;
+	if (s->is_first) {
+		*out = lsb_inbox_next(&s->ids_in) ? NULL : &s->ids_in;
+		return LSB_OK;
+	}
+	if (!s->has_plan && !lsb_inbox_next(&s->plan_in))
+		*out = &s->plan_in;
+	else if (!s->has_plan)
+		rc = receive_plan(s, err);
+	if (rc == LSB_OK && s->has_plan && !lsb_inbox_next(&s->hidden_in))
+		*out = &s->hidden_in;
+	return rc;
+}
+
+/*
+ * Nothing to compute: block until there is. That is one interval, and the message
+ * that came last ended it: a plan is sent long before its hidden states, and is
+ * not what held this rank up.
+ */
+static int block_for_message(struct lsb_stage *s, struct lsb_error *err)
+{
+	const uint64_t t0 = lsb_now_ns();
+	struct lsb_box *lacking, *last = NULL;
+	const struct lsb_message *message;
+	int rc;
+
+	lsb_stage_close_own_work(s, t0);
+	while ((rc = find_lacking(s, &lacking, err)) == LSB_OK && lacking) {
+		last = lacking;
+		rc = lsb_stage_block_slice(s, lacking, t0, err);
 		if (rc)
 			return rc;
-		if (plan->step != s->next_step)
-			return lsb_fail(err, LSB_EPEER, 0, "the plan of step %u came where step %u was due",
-					plan->step, s->next_step);
-		s->pass_over = (plan->flags & LSB_PLAN_END) != 0;
-		s->has_plan = !s->pass_over;
 	}
-	if (s->pass_over || !lsb_inbox_next(&s->hidden_in))
-		return 0;
-	s->has_plan = 0;
-	return 1;
+	if (rc || !last) {
+		s->own_since_ns = t0;
+		return rc;
+	}
+	/* A plan is taken by now, but not given back. */
+	message = &last->ring[(last == &s->plan_in ? last->taken - 1 : last->taken) % last->depth];
+	lsb_stage_record_block(s, last, message, t0);
+	return LSB_OK;
 }
 
 /* Give `work`, whose plan is set, to the backend. */
@@ -265,13 +176,15 @@ static int submit(struct lsb_stage *s, struct lsb_work *work, struct lsb_error *
 	const struct lsb_backend_ops *ops = &setup->backend->ops.backend;
 	const struct lsb_plan *plan = &work->plan;
 	struct lsb_message *in = NULL, *out = NULL;
-	int rc = s->is_first ? LSB_OK : lsb_inbox_take(&s->hidden_in, &in, err);
+	int rc = s->is_first ? LSB_OK : lsb_inbox_release(&s->plan_in, err);
 
+	if (rc == LSB_OK && !s->is_first)
+		rc = lsb_inbox_take(&s->hidden_in, &in, err);
 	if (rc == LSB_OK && in && in->bytes != lsb_stage_hidden_bytes(s, plan->n_tokens))
 		rc = lsb_fail(err, LSB_EPEER, 0, "step %u: %llu bytes of hidden states for %u tokens",
 			      plan->step, (unsigned long long)in->bytes, plan->n_tokens);
 	if (rc == LSB_OK && !s->is_last)
-		rc = acquire(s, &s->hidden_out, &out, err);
+		rc = lsb_stage_acquire(s, &s->hidden_out, &out, err);
 	if (rc)
 		return rc;
 	for (uint32_t i = 0; i < plan->n_clear; i++)
@@ -302,14 +215,23 @@ static int submit(struct lsb_stage *s, struct lsb_work *work, struct lsb_error *
 /* Start the next step if there is one and room for it: 1, 0 or an error. */
 static int start_step(struct lsb_stage *s, struct lsb_error *err)
 {
-	struct lsb_work *work = &s->works[(s->first_work + s->n_works) % s->setup.tickets];
+	struct lsb_work *work = next_work(s);
 	int rc;
 
 	if (s->n_works == s->setup.tickets || s->pass_over)
 		return 0;
-	rc = s->is_first ? plan_from_scheduler(s, work, err) : plan_from_peer(s, work, err);
-	if (rc <= 0)
-		return rc;
+	if (s->is_first) {
+		rc = plan_from_scheduler(s, work, err);
+		if (rc <= 0)
+			return rc;
+	} else {
+		struct lsb_box *lacking;
+
+		rc = find_lacking(s, &lacking, err);
+		if (rc || lacking || s->pass_over)
+			return rc;
+		s->has_plan = 0;
+	}
 	rc = submit(s, work, err);
 	return rc ? rc : 1;
 }
@@ -330,7 +252,7 @@ static int finish_step(struct lsb_stage *s, struct lsb_work *work, struct lsb_er
 		rc = lsb_inbox_release(&s->hidden_in, err);
 	if (rc)
 		return rc;
-	return s->is_last ? send_ids(s, work, err)
+	return s->is_last ? lsb_stage_send_ids(s, work, err)
 			  : lsb_outbox_send(&s->hidden_out, lsb_stage_hidden_bytes(s, plan->n_tokens),
 					    plan->lane, plan->step, err);
 }
@@ -345,11 +267,11 @@ static int advance_work(struct lsb_stage *s, struct lsb_error *err)
 	int rc;
 
 	if (!s->ticket_since_ns) {
-		own_work_close(s, now);
+		lsb_stage_close_own_work(s, now);
 		s->ticket_since_ns = now;
 	}
 	rc = setup->backend->ops.backend.wait(setup->backend_handle, work->ticket,
-					      now + (s->is_inline ? SLICE_NS : POLL_NS), err);
+					      now + (s->is_inline ? LSB_STAGE_SLICE_NS : POLL_NS), err);
 	if (rc == LSB_ETIMEDOUT) {
 		err->msg[0] = '\0'; /* no failure: it must not explain a later one */
 		if (now - s->ticket_since_ns > setup->timeout_ns)
@@ -380,7 +302,7 @@ static int end_pass(struct lsb_stage *s, struct lsb_error *err)
 	const struct lsb_plan end = { .flags = LSB_PLAN_END, .step = s->next_step };
 
 	s->pass_over = 1;
-	return send_plans(s, &end, err);
+	return lsb_stage_send_plans(s, &end, err);
 }
 
 /* A box with messages of this rank on their way, or NULL. */
@@ -401,7 +323,7 @@ static int drain(struct lsb_stage *s, struct lsb_error *err)
 	const struct lsb_box *box;
 
 	while ((box = busy_box(s))) {
-		const int rc = block_slice(s, box, t0, err);
+		const int rc = lsb_stage_block_slice(s, box, t0, err);
 
 		if (rc)
 			return rc;
@@ -452,10 +374,12 @@ int lsb_stage_pass(struct lsb_stage *s, struct lsb_scheduler *scheduler, const s
 		if (rc == LSB_OK)
 			rc = go_on(s, err);
 		if (rc == LSB_OK)
-			rc = check_cancelled(s, err);
+			rc = lsb_stage_check_cancelled(s, err);
 	}
+	if (rc == LSB_OK && !s->is_first) /* of the plan that ended the pass */
+		rc = lsb_inbox_release(&s->plan_in, err);
 	if (rc == LSB_OK && s->setup.stages > 1)
 		rc = drain(s, err);
-	own_work_close(s, lsb_now_ns());
+	lsb_stage_close_own_work(s, lsb_now_ns());
 	return rc;
 }

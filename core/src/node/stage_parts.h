@@ -38,7 +38,28 @@ struct lsb_stage {
 	int pass_over;
 };
 
+enum { LSB_STAGE_SLICE_NS = 50 * 1000 * 1000 }; /* longest block between looks at `cancelled` */
+
 /* Bytes of hidden states of `n_tokens`. */
 uint64_t lsb_stage_hidden_bytes(const struct lsb_stage *s, uint32_t n_tokens);
+
+/* --- stage_messages.c; all [hot] ------------------------------------------------------- */
+
+/* LSB_ECANCELED once the run was ended from outside. */
+int lsb_stage_check_cancelled(const struct lsb_stage *s, struct lsb_error *err);
+/* Own work ends at `now`: the rank goes into a ticket or blocks. */
+void lsb_stage_close_own_work(struct lsb_stage *s, uint64_t now);
+/* Blocked from t0 until now, for `message` of `box`, or for room to send it; own work begins. */
+void lsb_stage_record_block(struct lsb_stage *s, const struct lsb_box *box, const struct lsb_message *message,
+			    uint64_t t0);
+/* Wait a slice of time for any message; for one of `box` this rank has waited since t0. */
+int lsb_stage_block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64_t t0, struct lsb_error *err);
+/* A free buffer of `box`, which may have to be waited for. */
+int lsb_stage_acquire(struct lsb_stage *s, struct lsb_box *box, struct lsb_message **out,
+		      struct lsb_error *err);
+/* Tell a plan to all later stages. */
+int lsb_stage_send_plans(struct lsb_stage *s, const struct lsb_plan *plan, struct lsb_error *err);
+/* Tell the first stage what a step gave. */
+int lsb_stage_send_ids(struct lsb_stage *s, const struct lsb_work *work, struct lsb_error *err);
 
 #endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stage loop's dealings with others: blocking, with its records, and sending. */
+#include "base/base.h"
+#include "node/stage_parts.h"
+
+int lsb_stage_check_cancelled(const struct lsb_stage *s, struct lsb_error *err)
+{
+	if (atomic_load_explicit(&s->setup.status->cancelled, memory_order_relaxed))
+		return lsb_fail(err, LSB_ECANCELED, 0, "the run was ended from outside");
+	return LSB_OK;
+}
+
+/* --- where the time goes ------------------------------------------------------------- */
+
+/* Own work ends at `now`: the rank goes into a ticket or blocks. */
+void lsb_stage_close_own_work(struct lsb_stage *s, uint64_t now)
+{
+	struct lsb_record *record =
+		lsb_recorder_next(s->setup.recorder, LSB_REC_SCHEDULE, s->own_since_ns, now);
+
+	record->group = s->own_lane;
+	record->step = s->own_step;
+	s->own_lane = ~0u;
+}
+
+/* Blocked from t0 until now, for `message` of `box` if it has come, else for room to send. */
+void lsb_stage_record_block(struct lsb_stage *s, const struct lsb_box *box, const struct lsb_message *message,
+			    uint64_t t0)
+{
+	struct lsb_record *record;
+
+	s->own_since_ns = lsb_now_ns();
+	record = lsb_recorder_next(s->setup.recorder, LSB_REC_BLOCK, t0, s->own_since_ns);
+	record->peer = box->peer;
+	record->tag = box->tag;
+	record->sequence = message->sequence;
+	record->bytes = message->bytes;
+	record->aux = message->arrived_ns;
+}
+
+/* --- blocking and sending ------------------------------------------------------------ */
+
+/* Wait a slice of time for any message; *t0 is when this wait began. */
+int lsb_stage_block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64_t t0, struct lsb_error *err)
+{
+	const uint64_t now = lsb_now_ns();
+	int rc = lsb_link_poll(&s->link, now + LSB_STAGE_SLICE_NS, err);
+
+	if (rc && rc != LSB_ETIMEDOUT)
+		return rc;
+	rc = lsb_stage_check_cancelled(s, err);
+	if (rc == LSB_OK && now - t0 > s->setup.timeout_ns)
+		rc = lsb_fail(err, LSB_ETIMEDOUT, 0, "rank %d %s for %.0f s (tag %u, message %u)", box->peer,
+			      box->receives ? "sent nothing" : "took no message",
+			      (double)s->setup.timeout_ns * 1e-9, box->tag, box->taken);
+	return rc;
+}
+
+/*
+ * A free buffer of `box`. There is one by construction, since the message that
+ * used it was received before its step's ids came back; but the transport may
+ * not have told of its completion yet.
+ */
+int lsb_stage_acquire(struct lsb_stage *s, struct lsb_box *box, struct lsb_message **out,
+		      struct lsb_error *err)
+{
+	uint64_t t0;
+	int rc;
+
+	*out = lsb_outbox_acquire(box);
+	if (*out)
+		return LSB_OK;
+	rc = lsb_link_poll(&s->link, 0, err);
+	if (rc && rc != LSB_ETIMEDOUT)
+		return rc;
+	*out = lsb_outbox_acquire(box);
+	if (*out)
+		return LSB_OK;
+	t0 = lsb_now_ns();
+	if (!s->ticket_since_ns) /* else the rank is in a ticket as well, and that counts */
+		lsb_stage_close_own_work(s, t0);
+	while (!(*out = lsb_outbox_acquire(box))) {
+		rc = lsb_stage_block_slice(s, box, t0, err);
+		if (rc)
+			return rc;
+	}
+	if (!s->ticket_since_ns)
+		lsb_stage_record_block(s, box, *out, t0);
+	return LSB_OK;
+}
+
+int lsb_stage_send_plans(struct lsb_stage *s, const struct lsb_plan *plan, struct lsb_error *err)
+{
+	for (uint32_t i = 1; i < s->setup.stages; i++) {
+		struct lsb_box *box = &s->plans_out[i - 1];
+		struct lsb_message *message;
+		int rc = lsb_stage_acquire(s, box, &message, err);
+
+		if (rc == LSB_OK)
+			rc = lsb_outbox_send(box, lsb_plan_write(plan, message->local.ptr), plan->lane,
+					     plan->step, err);
+		if (rc)
+			return rc;
+	}
+	return LSB_OK;
+}
+
+int lsb_stage_send_ids(struct lsb_stage *s, const struct lsb_work *work, struct lsb_error *err)
+{
+	const struct lsb_plan *plan = &work->plan;
+	struct lsb_message *message;
+	const int rc = lsb_stage_acquire(s, &s->ids_out, &message, err);
+
+	if (rc)
+		return rc;
+	return lsb_outbox_send(&s->ids_out,
+			       lsb_ids_write(plan->step, work->ids, plan->n_outputs, message->local.ptr),
+			       plan->lane, plan->step, err);
+}
