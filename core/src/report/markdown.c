@@ -299,6 +299,23 @@ static void add_values(const json_t *summary, const char *kind, struct lsb_text 
 	}
 }
 
+/* Laws through several levels of nodes: of strong scaling alone. */
+static void add_fits(const json_t *summary, struct lsb_text *to)
+{
+	const json_t *fit;
+	char shown[LSB_SHOWN];
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "fits"), i, fit)
+	{
+		lsb_text_add(to, "- %s, %s: ", lsb_text_of(fit, "case"), lsb_text_of(fit, "law"));
+		if (json_is_number(json_object_get(fit, "serial_fraction")))
+			lsb_text_add(to, "f = %s.\n", lsb_show(lsb_number(fit, "serial_fraction"), shown));
+		else
+			lsb_text_add(to, "%s.\n", lsb_text_of(fit, "reason"));
+	}
+}
+
 static void add_kind(const json_t *summary, const char *kind, struct lsb_text *to)
 {
 	const json_t *point;
@@ -319,26 +336,10 @@ static void add_kind(const json_t *summary, const char *kind, struct lsb_text *t
 	if (strcmp(kind, "infer") != 0 && strcmp(kind, "link") != 0)
 		add_ratios(summary, kind, to);
 	add_remarks(summary, kind, to);
+	if (strcmp(kind, "strong") == 0)
+		add_fits(summary, to);
 	add_values(summary, kind, to);
 	lsb_text_add(to, "\n");
-}
-
-static void add_fits(const json_t *summary, struct lsb_text *to)
-{
-	const json_t *fit;
-	char shown[LSB_SHOWN];
-	size_t i;
-
-	json_array_foreach(json_object_get(summary, "fits"), i, fit)
-	{
-		lsb_text_add(to, "- %s, %s: ", lsb_text_of(fit, "case"), lsb_text_of(fit, "law"));
-		if (json_is_number(json_object_get(fit, "serial_fraction")))
-			lsb_text_add(to, "f = %s.\n", lsb_show(lsb_number(fit, "serial_fraction"), shown));
-		else
-			lsb_text_add(to, "%s.\n", lsb_text_of(fit, "reason"));
-	}
-	if (i)
-		lsb_text_add(to, "\n");
 }
 
 /* --- trouble --- */
@@ -405,7 +406,6 @@ int lsb_report_markdown(const char *dir, const struct lsb_report_source *source,
 	add_configuration(summary, &text);
 	for (size_t i = 0; lsb_report_kinds[i]; i++)
 		add_kind(summary, lsb_report_kinds[i], &text);
-	add_fits(summary, &text);
 	lsb_markdown_ledger(summary, &text);
 	lsb_markdown_latency(summary, &text);
 	lsb_markdown_quality(summary, &text);

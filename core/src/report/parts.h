@@ -43,8 +43,10 @@ enum { LSB_SHOWN = 48 }; /* room for a shown number or interval */
 
 /* Number with 3 or 4 significant digits, no exponent in the usual range. */
 const char *lsb_show(double value, char out[LSB_SHOWN]);
-/* "[lo, hi]" of a "ci95" (spaced or not), or "" when it is null. */
-const char *lsb_show_interval(const json_t *ci, int spaced, char out[LSB_SHOWN]);
+/* With 2 or 3, for narrow columns. */
+const char *lsb_show_short(double value, char out[LSB_SHOWN]);
+/* "[lo, hi]" of a "ci95", short as "[lo,hi]", or "" when it is null. */
+const char *lsb_show_interval(const json_t *ci, int is_short, char out[LSB_SHOWN]);
 /* "12.3 [12.1, 12.6]" of a metric or ratio; "12.3" without an interval; "-" when there is none. */
 const char *lsb_show_estimate(const json_t *estimate, char out[LSB_SHOWN]);
 

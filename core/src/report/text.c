@@ -10,7 +10,7 @@
 #include "report/parts.h"
 #include "report/report.h"
 
-enum { WIDTH = 110, LABEL_WIDTH = 26 };
+enum { WIDTH = 110, LABEL_WIDTH = 22 };
 
 struct page {
 	struct lsb_text *to;
@@ -45,11 +45,20 @@ static void value_cell(struct lsb_table *t, const json_t *estimate, const char *
 	lsb_table_cell(t, "%s", json_is_number(value) ? lsb_show(json_number_value(value), shown) : "-");
 }
 
+static void short_cell(struct lsb_table *t, const json_t *metric)
+{
+	const json_t *value = json_object_get(metric, "median");
+	char shown[LSB_SHOWN];
+
+	lsb_table_cell(t, "%s",
+		       json_is_number(value) ? lsb_show_short(json_number_value(value), shown) : "-");
+}
+
 static void interval_cell(struct lsb_table *t, const json_t *estimate)
 {
 	char shown[LSB_SHOWN];
 
-	lsb_table_cell(t, "%s", lsb_show_interval(json_object_get(estimate, "ci95"), 0, shown));
+	lsb_table_cell(t, "%s", lsb_show_interval(json_object_get(estimate, "ci95"), 1, shown));
 }
 
 static const char *const with_interval[] = { "wall_s", "run_s", "tokens_per_s" };
@@ -67,7 +76,7 @@ static void add_point(struct lsb_table *t, const json_t *point)
 	value_cell(t, speedup, "value");
 	value_cell(t, efficiency, "value");
 	for (size_t i = 0; i < LSB_COUNT(without); i++)
-		value_cell(t, lsb_metric(point, without[i]), "median");
+		short_cell(t, lsb_metric(point, without[i]));
 	lsb_table_cell(t, "%.0f", lsb_number(point, "in_flight"));
 	lsb_table_cell(t, "%s", json_array_size(json_object_get(point, "flags")) ? "!" : "");
 	lsb_table_cell(t, " n=%.0f %s", lsb_number(point, "launches"), lsb_text_of(point, "id"));
@@ -102,8 +111,8 @@ static void ratio_line(const struct page *page, const json_t *scaling, const cha
 	char shown[LSB_SHOWN];
 
 	if (json_is_object(ratio))
-		lsb_text_add(page->to, "    %s %s, %s: %s\n", words, lsb_show_estimate(ratio, shown),
-			     lsb_text_of(ratio, "formula"), lsb_verdict(ratio));
+		lsb_text_add(page->to, "    %s %s: %s\n      %s\n", words, lsb_show_estimate(ratio, shown),
+			     lsb_verdict(ratio), lsb_text_of(ratio, "formula"));
 }
 
 /* What a point's ratios mean: bound, other baselines, batch gain. */
@@ -112,15 +121,14 @@ static void add_ratios(const struct page *page, const json_t *point)
 	const json_t *scaling = json_object_get(point, "scaling");
 	const json_t *speedup = lsb_scaling(point, "speedup"), *bound = lsb_scaling(point, "bound");
 	const int own = lsb_is_own_baseline(point), gains = lsb_scaling(point, "batch_gain") != NULL;
-	char shown[LSB_SHOWN], shown_bound[LSB_SHOWN];
+	char shown[LSB_SHOWN];
 
 	if (!json_is_object(scaling) || (own && !gains && !lsb_scaling(point, "speedup_equal_concurrency") &&
 					 !lsb_scaling(point, "speedup_equal_cores")))
 		return;
 	lsb_text_add(page->to, "  %s%s%s\n", page->dim, lsb_text_of(point, "label"), page->plain);
 	if (speedup && !own) {
-		lsb_text_add(page->to, "    speedup %s, %s: %s\n", lsb_show_estimate(speedup, shown),
-			     lsb_text_of(scaling, "formula"), lsb_verdict(speedup));
+		ratio_line(page, scaling, "speedup", "speedup");
 		baseline_line(page, scaling, "equal_batch", "baseline at equal batch");
 	} else if (!speedup) {
 		lsb_text_add(page->to,
@@ -128,7 +136,7 @@ static void add_ratios(const struct page *page, const json_t *point)
 	}
 	if (bound)
 		lsb_text_add(page->to, "    bound %s (%s); %.0f %% of it reached\n",
-			     lsb_show_estimate(bound, shown_bound), lsb_text_of(bound, "kind"),
+			     lsb_show_estimate(bound, shown), lsb_text_of(bound, "kind"),
 			     lsb_number(scaling, "bound_share") * 100);
 	ratio_line(page, scaling, "speedup_wall", "with load and preprocessing");
 	if (lsb_scaling(point, "no_efficiency"))
@@ -169,9 +177,9 @@ static void add_values(const struct page *page, const json_t *point)
 
 static void add_kind(const struct page *page, const json_t *summary, const char *kind)
 {
-	static const char *const heads[] = { "",	"wall s",     "run s",	   "tokens/s",
-					     "speedup", "efficiency", "load s",	   "comm s",
-					     "wait s",	"prep s",     "in flight", "!" };
+	static const char *const heads[] = { "",	"wall s",     "run s",	"tokens/s",
+					     "speedup", "efficiency", "load s", "comm s",
+					     "wait s",	"prep s",     "flight", "!" };
 	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
 	const json_t *point;
 	size_t i;

@@ -26,15 +26,31 @@ const char *lsb_show(double value, char out[LSB_SHOWN])
 	return out;
 }
 
-const char *lsb_show_interval(const json_t *ci, int spaced, char out[LSB_SHOWN])
+const char *lsb_show_short(double value, char out[LSB_SHOWN])
 {
+	const double size = fabs(value);
+	const char *format = size >= 100    ? "%.0f"
+			     : size >= 10   ? "%.1f"
+			     : size >= 1    ? "%.2f"
+			     : size >= 0.1  ? "%.2f"
+			     : size >= 1e-3 ? "%.4f"
+			     : size > 0	    ? "%.0e"
+					    : "%.0f";
+
+	(void)snprintf(out, LSB_SHOWN, format, value);
+	return out;
+}
+
+const char *lsb_show_interval(const json_t *ci, int is_short, char out[LSB_SHOWN])
+{
+	const char *(*show)(double, char[LSB_SHOWN]) = is_short ? lsb_show_short : lsb_show;
 	char lo[LSB_SHOWN], hi[LSB_SHOWN];
 
 	out[0] = '\0';
 	if (json_array_size(ci) == 2)
 		(void)snprintf(out, LSB_SHOWN, "[%.20s,%s%.20s]",
-			       lsb_show(json_number_value(json_array_get(ci, 0)), lo), spaced ? " " : "",
-			       lsb_show(json_number_value(json_array_get(ci, 1)), hi));
+			       show(json_number_value(json_array_get(ci, 0)), lo), is_short ? "" : " ",
+			       show(json_number_value(json_array_get(ci, 1)), hi));
 	return out;
 }
 
@@ -50,7 +66,7 @@ const char *lsb_show_estimate(const json_t *estimate, char out[LSB_SHOWN])
 		return out;
 	}
 	lsb_show(json_number_value(value), number);
-	lsb_show_interval(json_object_get(estimate, "ci95"), 1, interval);
+	lsb_show_interval(json_object_get(estimate, "ci95"), 0, interval);
 	(void)snprintf(out, LSB_SHOWN, "%.15s%s%.30s", number, *interval ? " " : "", interval);
 	return out;
 }

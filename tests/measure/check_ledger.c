@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ledgers of crafted records: who waited, who was transferring, and that it adds up. Times in milliseconds.
+ */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "measure/ledger.h"
+
+#define MS 1000000u
+enum { ORIGIN = 1000 }; /* ms; t0 of all runs here, since 0 means unknown */
+
+static struct lsb_record record(uint32_t kind, uint32_t from, uint32_t to)
+{
+	return (struct lsb_record){ .kind = kind,
+				    .t0_ns = (uint64_t)(ORIGIN + from) * MS,
+				    .t1_ns = (uint64_t)(ORIGIN + to) * MS,
+				    .peer = -1,
+				    .group = ~0u };
+}
+
+static struct lsb_record message(uint32_t kind, uint32_t from, uint32_t to, int32_t peer, uint32_t tag,
+				 uint32_t sequence, uint32_t arrived)
+{
+	struct lsb_record out = record(kind, from, to);
+
+	out.peer = peer;
+	out.tag = tag;
+	out.sequence = sequence;
+	out.aux = arrived ? (uint64_t)(ORIGIN + arrived) * MS : 0;
+	return out;
+}
+
+static struct lsb_ledger close_one(const struct lsb_record *mine, size_t n, const struct lsb_record *theirs,
+				   size_t m, uint32_t from, uint32_t to)
+{
+	const struct lsb_rank_records ranks[] = { { 0, mine, n }, { 1, theirs, m } };
+	struct lsb_ledger ledger;
+	double sum;
+
+	ck_assert_int_eq(lsb_ledger_close(ranks, 2, 0, (uint64_t)(ORIGIN + from) * MS,
+					  (uint64_t)(ORIGIN + to) * MS, &ledger, NULL),
+			 0);
+	sum = ledger.compute_s + ledger.wait_s + ledger.transfer_s + ledger.overhead_s +
+	      ledger.unattributed_s;
+	ck_assert_double_eq_tol(sum, ledger.wall_s, 1e-12);
+	return ledger;
+}
+
+#define ck_ms(value, ms) ck_assert_double_eq_tol(value, (ms)*1e-3, 1e-9)
+
+/* The peer computes 10 ms longer than usual, then sends; the message takes 1 ms. */
+START_TEST(a_sleep_in_the_peer_s_compute_is_its_compute_and_my_wait)
+{
+	const struct lsb_record mine[] = { message(LSB_REC_BLOCK, 0, 21, 1, LSB_TAG_HIDDEN, 0, 21),
+					   record(LSB_REC_COMPUTE, 21, 30) };
+	const struct lsb_record theirs[] = { record(LSB_REC_COMPUTE, 0, 20),
+					     message(LSB_REC_SEND, 20, 20, 0, LSB_TAG_HIDDEN, 0, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 2, theirs, 2, 0, 30);
+
+	ck_ms(ledger.wait_s, 20);
+	ck_ms(ledger.transfer_s, 1);
+	ck_ms(ledger.compute_s, 9);
+	ck_ms(ledger.overhead_s, 0);
+	ck_ms(ledger.unattributed_s, 0);
+}
+END_TEST
+
+START_TEST(a_delay_on_the_link_is_transfer)
+{
+	const struct lsb_record mine[] = { message(LSB_REC_BLOCK, 0, 15, 1, LSB_TAG_HIDDEN, 0, 15),
+					   record(LSB_REC_COMPUTE, 15, 25) };
+	const struct lsb_record theirs[] = { record(LSB_REC_COMPUTE, 0, 10),
+					     message(LSB_REC_SEND, 10, 10, 0, LSB_TAG_HIDDEN, 0, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 2, theirs, 2, 0, 25);
+
+	ck_ms(ledger.wait_s, 10);
+	ck_ms(ledger.transfer_s, 5);
+	ck_ms(ledger.compute_s, 10);
+}
+END_TEST
+
+START_TEST(what_a_block_takes_after_arrival_is_overhead)
+{
+	const struct lsb_record mine[] = { message(LSB_REC_BLOCK, 0, 20, 1, LSB_TAG_IDS, 3, 12) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 5, 6, 0, LSB_TAG_IDS, 3, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 1, theirs, 1, 0, 20);
+
+	ck_ms(ledger.wait_s, 5);
+	ck_ms(ledger.transfer_s, 7);
+	ck_ms(ledger.overhead_s, 8);
+}
+END_TEST
+
+START_TEST(an_unknown_arrival_makes_the_rest_of_the_block_transfer)
+{
+	const struct lsb_record mine[] = { message(LSB_REC_BLOCK, 0, 20, 1, LSB_TAG_IDS, 0, 0) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 5, 6, 0, LSB_TAG_IDS, 0, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 1, theirs, 1, 0, 20);
+
+	ck_ms(ledger.wait_s, 5);
+	ck_ms(ledger.transfer_s, 15);
+}
+END_TEST
+
+/* Sent before I looked, arrived before I looked: nothing of it was exposed. */
+START_TEST(a_message_that_was_there_before_the_block_is_neither_wait_nor_transfer)
+{
+	const struct lsb_record mine[] = { record(LSB_REC_COMPUTE, 0, 10),
+					   message(LSB_REC_BLOCK, 10, 11, 1, LSB_TAG_IDS, 0, 8) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 5, 6, 0, LSB_TAG_IDS, 0, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 2, theirs, 1, 0, 11);
+
+	ck_ms(ledger.wait_s, 0);
+	ck_ms(ledger.transfer_s, 0);
+	ck_ms(ledger.overhead_s, 1);
+}
+END_TEST
+
+START_TEST(a_block_whose_send_nobody_recorded_is_unattributed)
+{
+	const struct lsb_record mine[] = { message(LSB_REC_BLOCK, 0, 20, 1, LSB_TAG_IDS, 7, 12) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 5, 6, 0, LSB_TAG_IDS, 6, 0),
+					     message(LSB_REC_SEND, 5, 6, 0, LSB_TAG_PLAN, 7, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 1, theirs, 2, 0, 20);
+
+	ck_ms(ledger.unattributed_s, 20);
+}
+END_TEST
+
+START_TEST(overlapping_compute_counts_once)
+{
+	const struct lsb_record mine[] = { record(LSB_REC_COMPUTE, 0, 10), record(LSB_REC_COMPUTE, 5, 15),
+					   record(LSB_REC_COMPUTE, 6, 8), record(LSB_REC_COMPUTE, 15, 16) };
+	const struct lsb_ledger ledger = close_one(mine, 4, NULL, 0, 0, 20);
+
+	ck_ms(ledger.compute_s, 16);
+	ck_ms(ledger.unattributed_s, 4);
+}
+END_TEST
+
+START_TEST(a_send_inside_scheduling_counts_once_and_not_under_compute)
+{
+	const struct lsb_record mine[] = { record(LSB_REC_SCHEDULE, 0, 10),
+					   message(LSB_REC_SEND, 2, 4, 1, LSB_TAG_PLAN, 0, 0),
+					   record(LSB_REC_COPY, 9, 12), record(LSB_REC_COMPUTE, 11, 20) };
+	const struct lsb_ledger ledger = close_one(mine, 4, NULL, 0, 0, 20);
+
+	ck_ms(ledger.overhead_s, 11);
+	ck_ms(ledger.compute_s, 9);
+}
+END_TEST
+
+START_TEST(records_are_clipped_to_the_run)
+{
+	const struct lsb_record mine[] = { record(LSB_REC_COMPUTE, 0, 12),
+					   message(LSB_REC_BLOCK, 12, 40, 1, LSB_TAG_IDS, 0, 40),
+					   record(LSB_REC_COMPUTE, 50, 60) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 18, 18, 0, LSB_TAG_IDS, 0, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 3, theirs, 1, 10, 30);
+
+	ck_ms(ledger.wall_s, 20);
+	ck_ms(ledger.compute_s, 2);
+	ck_ms(ledger.wait_s, 6);
+	ck_ms(ledger.transfer_s, 12);
+}
+END_TEST
+
+START_TEST(hidden_transfer_is_what_lies_under_compute)
+{
+	const struct lsb_record mine[] = { record(LSB_REC_COMPUTE, 0, 10), record(LSB_REC_SCHEDULE, 10, 12),
+					   record(LSB_REC_COMPUTE, 12, 20),
+					   message(LSB_REC_RECV, 1, 14, 1, LSB_TAG_HIDDEN, 0, 14) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 6, 6, 0, LSB_TAG_HIDDEN, 0, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 4, theirs, 1, 0, 20);
+
+	ck_assert_int_eq(ledger.knows_hidden, 1);
+	ck_ms(ledger.hidden_transfer_s, 6);
+	ck_ms(ledger.transfer_s, 0);
+}
+END_TEST
+
+START_TEST(hidden_transfer_is_unknown_where_no_arrival_is)
+{
+	const struct lsb_record mine[] = { message(LSB_REC_RECV, 1, 14, 1, LSB_TAG_HIDDEN, 0, 0) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 6, 6, 0, LSB_TAG_HIDDEN, 0, 0) };
+
+	ck_assert_int_eq(close_one(mine, 1, theirs, 1, 0, 20).knows_hidden, 0);
+}
+END_TEST
+
+/* Records come from another process. */
+START_TEST(nonsense_records_are_left_out)
+{
+	struct lsb_record mine[] = { record(200, 0, 20), record(~0u, 0, 20), record(LSB_REC_COMPUTE, 20, 5),
+				     message(LSB_REC_BLOCK, 15, 3, 1, LSB_TAG_IDS, 0, 1) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 5, 6, 0, LSB_TAG_IDS, 0, 0) };
+
+	ck_ms(close_one(mine, 4, theirs, 1, 0, 20).unattributed_s, 20);
+}
+END_TEST
+
+/* Random records without overlap on a rank: parts are never negative and add up to what they cover. */
+START_TEST(random_records_always_close)
+{
+	struct lsb_record mine[64], theirs[64];
+	uint32_t at = 0, covered = 0;
+
+	srand((unsigned)_i);
+	for (uint32_t i = 0; i < 64; i++) {
+		const uint32_t gap = (uint32_t)rand() % 3, length = (uint32_t)rand() % 9;
+		const uint32_t kind = LSB_REC_COMPUTE + (uint32_t)rand() % 5;
+
+		mine[i] =
+			message(kind, at + gap, at + gap + length, 1, LSB_TAG_IDS, i, (uint32_t)rand() % 400);
+		theirs[i] = message(LSB_REC_SEND, (uint32_t)rand() % 400, 400, 0, LSB_TAG_IDS, i, 0);
+		at += gap + length;
+		covered += length;
+	}
+	{
+		const struct lsb_ledger ledger = close_one(mine, 64, theirs, 64, 0, 700);
+
+		ck_assert_double_ge(ledger.wait_s, 0);
+		ck_assert_double_ge(ledger.transfer_s, 0);
+		ck_assert_double_ge(ledger.overhead_s, 0);
+		ck_assert_double_eq_tol(ledger.unattributed_s, (700 - covered) * 1e-3, 1e-9);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("ledger");
+	TCase *tc = tcase_create("ledger");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tc, a_sleep_in_the_peer_s_compute_is_its_compute_and_my_wait);
+	tcase_add_test(tc, a_delay_on_the_link_is_transfer);
+	tcase_add_test(tc, what_a_block_takes_after_arrival_is_overhead);
+	tcase_add_test(tc, an_unknown_arrival_makes_the_rest_of_the_block_transfer);
+	tcase_add_test(tc, a_message_that_was_there_before_the_block_is_neither_wait_nor_transfer);
+	tcase_add_test(tc, a_block_whose_send_nobody_recorded_is_unattributed);
+	tcase_add_test(tc, overlapping_compute_counts_once);
+	tcase_add_test(tc, a_send_inside_scheduling_counts_once_and_not_under_compute);
+	tcase_add_test(tc, records_are_clipped_to_the_run);
+	tcase_add_test(tc, hidden_transfer_is_what_lies_under_compute);
+	tcase_add_test(tc, hidden_transfer_is_unknown_where_no_arrival_is);
+	tcase_add_test(tc, nonsense_records_are_left_out);
+	tcase_add_loop_test(tc, random_records_always_close, 0, 50);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
