@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 
-enum { SEND_LOOKS = 3 };
+enum { SEND_LOOKS = 3, SEND_NAP_NS = 20000 };
 
 void queues_open(struct queues *q)
 {
@@ -117,6 +117,8 @@ static int queues_isend(struct lsb_transport *t, int32_t peer, uint32_t tag, con
 		pthread_cond_broadcast(&q->change);
 	}
 	pthread_mutex_unlock(&q->lock);
+	/* The others go on before this rank does: what it should have posted first is missed. */
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = SEND_NAP_NS }, NULL);
 	return rc;
 }
 
@@ -154,7 +156,6 @@ static int queues_wait_any(struct lsb_transport *t, const uint32_t *requests, si
 			   struct lsb_completion *done, size_t *n_done, struct lsb_error *err)
 {
 	struct queues *q = t->world;
-	/* Short naps, since looks at sends count. */
 	int rc = LSB_OK;
 
 	pthread_mutex_lock(&q->lock);
@@ -167,7 +168,8 @@ static int queues_wait_any(struct lsb_transport *t, const uint32_t *requests, si
 		return rc;
 	}
 	while ((*n_done = collect(t, requests, n, done)) == 0) {
-		const uint64_t now = lsb_now_ns(), nap = now + 1000000;
+		const uint64_t now = lsb_now_ns(),
+			       nap = now + 1000000; /* short, since looks at sends count */
 		const uint64_t until = nap < deadline_ns ? nap : deadline_ns;
 		const struct timespec at = { .tv_sec = (time_t)(until / 1000000000u),
 					     .tv_nsec = (long)(until % 1000000000u) };
