@@ -14,8 +14,8 @@
 #include "special.h"
 #include "spm.h"
 
-#define TEXT_BYTES_MAX (UINT32_C(1) << 30) /* three bytes of each, with U+2581, still have 32-bit positions  \
-					    */
+/* Three bytes of each, with U+2581, still have 32-bit positions. */
+#define TEXT_BYTES_MAX (UINT32_C(1) << 30)
 
 enum kind { KIND_BYTES, KIND_BPE, KIND_SPM };
 

@@ -75,20 +75,6 @@ static uint32_t fill_tokens(struct lsb_token *tokens, const json_t *prompt, cons
 	return (uint32_t)n;
 }
 
-/* Most memory that this process ever held, in bytes. */
-static uint64_t peak_memory(void)
-{
-	FILE *status = fopen("/proc/self/status", "r");
-	unsigned long long kib = 0;
-	char line[256];
-
-	ck_assert_ptr_nonnull(status);
-	while (fgets(line, sizeof(line), status) && sscanf(line, "VmHWM: %llu kB", &kib) != 1)
-		continue;
-	fclose(status);
-	return (uint64_t)kib << 10;
-}
-
 static double log_sum_exp(const float *logits, uint32_t n)
 {
 	double most = logits[0], sum = 0.0;
@@ -185,6 +171,20 @@ static void score_case(struct score *s, struct pipe *p, const struct path *path,
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* these hold memory of their own */
+/* Most memory that this process ever held, in bytes. */
+static uint64_t peak_memory(void)
+{
+	FILE *status = fopen("/proc/self/status", "r");
+	unsigned long long kib = 0;
+	char line[256];
+
+	ck_assert_ptr_nonnull(status);
+	while (fgets(line, sizeof(line), status) && sscanf(line, "VmHWM: %llu kB", &kib) != 1)
+		continue;
+	fclose(status);
+	return (uint64_t)kib << 10;
+}
+
 START_TEST(no_more_memory_than_weights_kv_and_64_mib)
 {
 	struct lsb_token tokens[CONTEXT];

@@ -9,7 +9,7 @@ TEXT = harness.suite("""[case quick]
 nodes = 2
 [case slow]
 nodes = 2
-backend.step_time = ${env:E2E_STEP:-40ms}
+backend.step_time = 10ms
 """, order="sequential", max_new=40)
 
 

@@ -65,7 +65,7 @@ class Test(harness.Case):
         self.assertEqual(len(list(self.folder.glob("results/e2e-*/summary.json"))), 1)
 
     def test_second_run_in_a_folder_is_refused(self):
-        slow = harness.suite("[case slow]\nnodes = 2\nbackend.step_time = 30ms\n", max_new=40)
+        slow = harness.suite("[case slow]\nnodes = 2\nbackend.step_time = 10ms\n", max_new=40)
         first = self.start(slow)
         first.until(first.ranks, "its ranks")
         second = self.lsbench("suite.ini", "--out", "results", status=5)

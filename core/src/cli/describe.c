@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `lsbench describe KIND-NAME`: what a plugin can be set to and what it can do; `describe suite`: all keys. */
+/* `lsbench describe KIND-NAME`: what a plugin can be set to and can do; `describe suite`: all keys. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
