@@ -373,8 +373,10 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 	}
 	lsb_host_set_progress(NULL, NULL);
 	s->peak_memory_bytes = peak_resident_bytes();
+	if (rc) /* in its phase */
+		return rc;
 	lsb_control_phase(s->control, "report");
-	if (rc == LSB_OK && s->transport && LSB_HAS(&s->transport->ops.transport, counters)) {
+	if (s->transport && LSB_HAS(&s->transport->ops.transport, counters)) {
 		s->wire.struct_size = sizeof(s->wire);
 		*err = (struct lsb_error){ 0 };
 		rc = lsb_plugin_result(
