@@ -53,7 +53,7 @@ static void add_ledger_rows(struct lsb_table *t, const json_t *point)
 		lsb_table_cell(t, "%.0f (stage %.0f)", lsb_number(row, "rank"), lsb_number(row, "stage"));
 		for (size_t k = 0; k < LSB_COUNT(terms); k++)
 			lsb_table_cell(t, "%s (%.0f %%)", lsb_show(lsb_number(row, terms[k]), shown),
-				       wall > 0 ? lsb_number(row, terms[k]) / wall * 100 : 0);
+				       lsb_percent(lsb_number(row, terms[k]), wall));
 		number_cell(t, wall);
 		lsb_table_cell(t, "%s",
 			       json_is_number(hidden) ? lsb_show(json_number_value(hidden), shown)

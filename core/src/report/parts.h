@@ -45,6 +45,8 @@ enum { LSB_SHOWN = 48 }; /* room for a shown number or interval */
 const char *lsb_show(double value, char out[LSB_SHOWN]);
 /* With 2 or 3, for narrow columns. */
 const char *lsb_show_short(double value, char out[LSB_SHOWN]);
+/* 100 part / whole; what rounds to 0 is 0. */
+double lsb_percent(double part, double whole);
 /* "[lo, hi]" of a "ci95", short as "[lo,hi]", or "" when it is null. */
 const char *lsb_show_interval(const json_t *ci, int is_short, char out[LSB_SHOWN]);
 /* "12.3 [12.1, 12.6]" of a metric or ratio; "12.3" without an interval; "-" when there is none. */

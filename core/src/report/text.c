@@ -216,7 +216,7 @@ static void add_ledger_row(struct lsb_table *t, const json_t *point, const json_
 	lsb_table_cell(t, "%.0f", lsb_number(row, "rank"));
 	for (size_t i = 0; i < LSB_COUNT(terms); i++)
 		lsb_table_cell(t, "%s %3.0f%%", lsb_show(lsb_number(row, terms[i]), shown),
-			       wall > 0 ? lsb_number(row, terms[i]) / wall * 100 : 0);
+			       lsb_percent(lsb_number(row, terms[i]), wall));
 	lsb_table_cell(t, "%s", lsb_show(wall, shown));
 	lsb_table_cell(t, "%.1f", lsb_number(rank, "weight_bytes") / (1 << 20));
 	lsb_table_cell(t, "%.1f", lsb_number(rank, "peak_memory_bytes") / (1 << 20));

@@ -41,6 +41,13 @@ const char *lsb_show_short(double value, char out[LSB_SHOWN])
 	return out;
 }
 
+double lsb_percent(double part, double whole)
+{
+	const double percent = whole > 0 ? part / whole * 100 : 0;
+
+	return fabs(percent) < 0.5 ? 0 : percent; /* not "-0" */
+}
+
 const char *lsb_show_interval(const json_t *ci, int is_short, char out[LSB_SHOWN])
 {
 	const char *(*show)(double, char[LSB_SHOWN]) = is_short ? lsb_show_short : lsb_show;
