@@ -5,6 +5,7 @@
  * cut, damaged, foreign or newer. LSB_ACCEPT=1 writes the golden file anew.
  */
 #include <check.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,6 +387,83 @@ static const struct {
 	{ "{\"lsbench_journal\": 1, \"points\": []}\n{\"launch\": \n{\"launch\": 1}\n", "damaged" },
 };
 
+/* Build and show everything from `lines` [run, launches...]; whether it can be is not asked. */
+static void report_whatever(const json_t *lines)
+{
+	json_t *launches = json_copy((json_t *)(uintptr_t)lines),
+	       *header = json_incref(json_array_get(launches, 0));
+	struct lsb_text journal = { 0 }, shown = { 0 };
+	json_t *summary = NULL;
+
+	json_array_remove(launches, 0);
+	if (lsb_summary_build(header, launches, &summary, NULL) == LSB_OK)
+		lsb_report_text(summary, 1, &shown);
+	for (size_t i = 0; i < json_array_size(lines); i++)
+		add_line(&journal, json_incref(json_array_get(lines, i)));
+	write_file("journal.jsonl", journal.data, journal.length);
+	(void)lsb_report_write(folder, 0, NULL);
+	lsb_text_free(&journal);
+	lsb_text_free(&shown);
+	json_decref(summary);
+	json_decref(header);
+	json_decref(launches);
+}
+
+/* Put something else in the place of each value under `container` in turn. */
+static size_t spoil_each(json_t *container, const json_t *lines)
+{
+	json_t *others[] = { json_null(), json_string("x"), json_real(-1e300), json_array(), json_object() };
+	size_t n = 0, i;
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_array_foreach(container, i, value)
+	{
+		json_incref(value);
+		for (size_t k = 0; k < LSB_COUNT(others); k++, n++) {
+			json_array_set(container, i, others[k]);
+			report_whatever(lines);
+		}
+		json_array_set(container, i, value);
+		json_decref(value);
+		n += i < 1 ? spoil_each(value, lines) : 0;
+	}
+	json_object_foreach_safe(container, next, key, value)
+	{
+		json_incref(value);
+		for (size_t k = 0; k < LSB_COUNT(others); k++, n++) {
+			json_object_set(container, key, others[k]);
+			report_whatever(lines);
+		}
+		json_object_set(container, key, value);
+		json_decref(value);
+		n += spoil_each(value, lines);
+	}
+	for (size_t k = 0; k < LSB_COUNT(others); k++)
+		json_decref(others[k]);
+	return n;
+}
+
+/* A journal may have been written by anyone: every value of another type than expected, one at a time. */
+START_TEST(values_of_any_other_type_are_survived)
+{
+	json_t *lines = json_array();
+	int number = 0;
+
+	json_array_append_new(lines, crafted_header(points, 2));
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < 2; i++) {
+			const struct crafted_launch l = { round, 16, 15, 250, 250 };
+
+			json_array_append_new(lines, crafted_ok(&points[i], number++, &l));
+		}
+	ck_assert_uint_gt(spoil_each(json_array_get(lines, 0), lines), 150);
+	ck_assert_uint_gt(spoil_each(json_array_get(lines, 4), lines), 150);
+	json_decref(lines);
+}
+END_TEST
+
 /* `lsbench report ARGUMENTS`; its exit status, with what it wrote in the files out and err. */
 static int report_command(const char *arguments)
 {
@@ -452,6 +530,7 @@ int main(void)
 	tcase_add_test(tc, a_ledger_that_does_not_close_is_not_drawn_but_told);
 	tcase_add_test(tc, the_documented_keys_are_those_that_are_produced);
 	tcase_add_test(tc, a_journal_cut_at_every_byte_is_read_to_its_last_whole_line_or_refused);
+	tcase_add_test(tc, values_of_any_other_type_are_survived);
 	tcase_add_loop_test(tc, journals_that_cannot_be_read_end_with_status_5_and_one_line, 0,
 			    LSB_COUNT(refused));
 	tcase_add_test(tc, the_command_writes_reports_and_prints_only_what_is_asked);
