@@ -14,7 +14,7 @@
  *	ADDRESSES {"addresses": [base64, ...]}			in rank order
  *	READY	  {}						loaded, connected, prompts encoded
  *	START	  {}						all ranks are ready
- *	HEARTBEAT {"phase","steps","requests_done","tokens"}	every 250 ms from a thread of its own
+ *	HEARTBEAT {"phase","steps","tokens"}	every 250 ms from a thread of its own
  *	RECORDS	  struct lsb_record[], in pieces
  *	RESULT	  docs/journal.md, "rank"			last, on success
  *	FAILURE	  {"phase","code","message"}			last, on failure
