@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2034,SC2154
 # What quickstart.sh and test.sh share; sourced, with `me` and `root` set. Every function does nothing when its work
 # is done already, and says what it does when it is not.
 
@@ -116,7 +117,12 @@ build()
 {
 	preset=$1
 	shift
-	log=$root/.build-$preset.log
+	case $preset in
+	release) folder=$root/build ;;
+	*) folder=$root/build-$preset ;;
+	esac
+	mkdir -p "$folder"
+	log=$folder/build.log
 	say "building preset $preset (log: ${log#"$root"/})"
 	if ! (cd "$root" && cmake --preset "$preset" "$@" && cmake --build --preset "$preset" -j "$(nproc)") \
 		>"$log" 2>&1 </dev/null; then

@@ -97,10 +97,7 @@ run_tests()
 	passed=$((passed + $(of "$junit" tests) - bad - idle))
 	skipped=$((skipped + idle))
 	failed=$((failed + bad))
-	for name in $(sed -n 's/.*<testcase name="\([^"]*\)".*status="fail".*/\1/p' "$junit"); do
-		failures="$failures
-	$1: $name"
-	done
+	failures=$failures$(sed -n "s/.*<testcase name=\"\([^\"]*\)\".*status=\"fail\".*/\n\t$1: \1/p" "$junit")
 	say "preset $1: built in $((built - started)) s, tested in $(($(date +%s) - built)) s"
 }
 
