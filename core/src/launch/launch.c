@@ -122,8 +122,9 @@ void launch_interrupted(struct running *l, int times)
 }
 
 /* What a rank's end says; nothing, if it was asked to end and did. */
-static void note_death(struct rank *r, const siginfo_t *how)
+static void note_death(struct rank *r)
 {
+	const siginfo_t *how = &r->how;
 	struct running *l = r->launch;
 	const char *host = *r->host ? r->host : "this machine";
 	const char *after = r->state == RANK_DONE ? ", after its result" : "";
@@ -152,17 +153,19 @@ static void note_death(struct rank *r, const siginfo_t *how)
 
 static void reap(struct rank *r, uint64_t now)
 {
-	siginfo_t how = { 0 };
-
+	r->how = (siginfo_t){ 0 };
 	/* Look before reaping: as long as the zombie holds its number, the process group is surely its own.
 	 */
-	if (waitid(P_PID, (id_t)r->pid, &how, WEXITED | WNOHANG | WNOWAIT) != 0 || how.si_pid == 0)
+	if (waitid(P_PID, (id_t)r->pid, &r->how, WEXITED | WNOHANG | WNOWAIT) != 0 || r->how.si_pid == 0)
 		return;
 	(void)kill(-r->pid, SIGKILL);
 	(void)waitpid(r->pid, NULL, 0);
 	r->reaped = 1;
 	r->reaped_ns = now;
-	note_death(r, &how);
+	/* A rank that ends by itself may have said why, or given its result: that is read first. */
+	r->end_untold = r->how.si_code == CLD_EXITED;
+	if (!r->end_untold)
+		note_death(r);
 }
 
 static void on_tick_closed(uv_handle_t *handle)
@@ -184,6 +187,10 @@ void launch_reap(struct running *l)
 			reap(r, now);
 		if (r->reaped && now - r->reaped_ns > LINGER_MS * (uint64_t)MS)
 			rank_close_pipe(r);
+		if (r->end_untold && (!r->pipe_open || r->pipe_closed)) {
+			r->end_untold = 0;
+			note_death(r);
+		}
 		left += !r->reaped || (r->pipe_open && !r->pipe_closed);
 	}
 	if (left == 0 && !uv_is_closing((uv_handle_t *)&l->tick)) {

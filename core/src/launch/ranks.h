@@ -28,6 +28,8 @@ struct rank {
 	pid_t pid; /* 0: never started */
 	int reaped;
 	uint64_t reaped_ns;
+	siginfo_t how;	/* it ended, once reaped */
+	int end_untold; /* `how` is judged once all it said has been read */
 	uv_pipe_t pipe;
 	int pipe_open, pipe_closed; /* a handle is in the loop; its close has completed */
 	struct lsb_inbox inbox;
