@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run computes does not depend on how it is spread."""
+import json
+import os
+import unittest
+
 import harness
 
 SPREAD = """[case whole]
@@ -39,6 +43,23 @@ class Test(harness.Case):
     def test_equal_over_a_slow_link(self):
         self.equal(harness.suite(SPREAD, transport="fault:tcp", transport_delay="1ms"))
 
+    def test_equal_over_threads_on_cpu(self):
+        self.run_suite(harness.suite("[case one]\nnodes = 2\n[case many : one]\nthreads = 3\n", backend="cpu"),
+                       "--reps", "1")
+        self.assertEqual(len({p["outputs"]["sha256"] for p in self.points().values()}), 1)
+
+    def test_model_file_is_relative_to_the_suite(self):
+        model = os.environ.get("LSB_MODEL")
+        if not model:
+            raise unittest.SkipTest("LSB_MODEL is not set")
+        (self.folder / "suites").mkdir()
+        (self.folder / "model.gguf").symlink_to(model)
+        self.write(harness.suite("[case one]\nnodes = 2\n", backend="cpu", model="../model.gguf", prompts=1, reps=1),
+                   "suites/relative.ini")
+        self.lsbench("suites/relative.ini", "--out", "results")
+        request = self.journal()[0]["ranks"][0]["requests"][0]
+        self.assertNotEqual(request["text"], "")
+
     def test_replicas_share_the_requests(self):
         self.run_suite(harness.suite("[case whole]\nnodes = 1\n[case twice]\nkind = replica\nnodes = 2\n",
                                      backend="cpu"), "--reps", "1")
@@ -48,7 +69,6 @@ class Test(harness.Case):
         self.assertEqual(sorted(requests), [0, 1, 2])
 
     def test_generate_gives_ids_of_a_random_model(self):
-        import json
         run = self.lsbench("generate", "--backend", "cpu", "--model", "random:tiny", "--ids", "1 2 3",
                            "--max-new", "4", "--json", "--logits", "logits")
         answer = json.loads(run.out)

@@ -132,6 +132,14 @@ static int read_info(struct lsb_session *s, struct lsb_error *err)
 	return LSB_OK;
 }
 
+/* A model file's path, from the job's base folder on; random:... as it is. malloc'ed, NULL without memory. */
+static char *model_path(const struct lsb_job *job)
+{
+	const int is_relative = *job->model != '/' && strncmp(job->model, "random:", 7) != 0;
+
+	return is_relative && job->base ? lsb_format("%s/%s", job->base, job->model) : strdup(job->model);
+}
+
 /* This rank's layers, KV cache and step buffers. */
 static int open_backend(struct lsb_session *s, struct lsb_error *err)
 {
@@ -139,9 +147,12 @@ static int open_backend(struct lsb_session *s, struct lsb_error *err)
 	const uint32_t batch_or_chunk = job->chunk > job->batch ? job->chunk : job->batch;
 	int rc;
 
+	s->model = model_path(job);
+	if (!s->model)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the model's path");
 	s->place = (struct lsb_place){
 		.struct_size = sizeof(s->place),
-		.model = job->model,
+		.model = s->model,
 		.rank = job->rank,
 		.stage = (int32_t)s->stage,
 		.stages = (int32_t)job->stages,
@@ -408,6 +419,7 @@ void lsb_session_close(struct lsb_session *s)
 	lsb_loaded_free(s->workload);
 	lsb_loaded_free(s->backend);
 	lsb_recorder_close(&s->recorder);
+	free(s->model);
 	lsb_job_free(&s->job);
 	*s = (struct lsb_session){ 0 };
 }

@@ -27,6 +27,7 @@ struct lsb_session {
 	struct lsb_workload *workload_handle;
 	struct lsb_world world; /* these two live as long as the handles */
 	struct lsb_place place;
+	char *model; /* path, or random:...; owned */
 	struct lsb_backend_info info;
 	uint32_t stage, first_layer, context;
 	struct lsb_recorder recorder;
