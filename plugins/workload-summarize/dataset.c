@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lsbench/host.h"
 
@@ -166,6 +167,7 @@ static int first_byte(FILE *file)
 
 int lsb_dataset_open(struct lsb_dataset *set, const char *path, struct lsb_error *err)
 {
+	struct stat st;
 	FILE *file;
 	int rc;
 
@@ -173,6 +175,9 @@ int lsb_dataset_open(struct lsb_dataset *set, const char *path, struct lsb_error
 	if (!*path) {
 		file = fmemopen((void *)lsb_articles, lsb_articles_bytes, "r");
 		path = "built-in articles";
+	} else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		/* a FIFO would hang every rank, a device never end */
+		return lsb_fail(err, LSB_EINVAL, 0, "'%s' is not a regular file", path);
 	} else {
 		file = fopen(path, "re");
 	}

@@ -2,6 +2,11 @@
 /* Every bad plugin is refused, with exactly these words. */
 #include "fixture.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/base.h"
 #include "plugin/loader.h"
 
@@ -68,6 +73,24 @@ START_TEST(a_bad_file_is_refused_with_file_wanted_and_found)
 }
 END_TEST
 
+START_TEST(a_fifo_is_refused_and_not_waited_for)
+{
+	char folder[] = "/tmp/lsb-refused-XXXXXX";
+	struct lsb_loaded *l;
+	struct lsb_error err;
+	char *path;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	path = lsb_format("%s/lsbench-workload-fifo.so", folder);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(lsb_plugin_load_file(path, &l, &err), LSB_EPLUGIN);
+	ck_assert_msg(strstr(err.msg, "not a regular file") != NULL, "%s", err.msg);
+	unlink(path);
+	rmdir(folder);
+	free(path);
+}
+END_TEST
+
 /* Faults of behaviour: seen through a child, as the controller does. */
 static const struct {
 	const char *name, *why; /* NULL: `whole` is the message */
@@ -115,6 +138,7 @@ int main(int argc, char **argv)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, a_bad_file_is_refused_with_file_wanted_and_found, 0, LSB_COUNT(refused));
+	tcase_add_test(tc, a_fifo_is_refused_and_not_waited_for);
 	tcase_add_loop_test(tc, a_crash_hang_or_exit_becomes_an_error_that_names_file_and_operation, 0,
 			    LSB_COUNT(ends));
 	return fixture_main(argc, argv, "refused", tc);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "plugin/loader.h"
@@ -131,6 +132,26 @@ START_TEST(a_missing_file_is_an_input_error)
 }
 END_TEST
 
+START_TEST(what_is_no_regular_file_is_refused_at_once)
+{
+	static const char *const paths[] = { "/dev/zero", "/tmp" };
+	const char *fifo = write_file("");
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		ck_assert_int_eq(open_with(paths[i], &loaded, &w), LSB_EINVAL);
+		ck_assert_msg(strstr(err.msg, "not a regular file") != NULL, "%s", err.msg);
+		lsb_loaded_free(loaded);
+	}
+	unlink(fifo);
+	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+	ck_assert_int_eq(open_with(fifo, &loaded, &w), LSB_EINVAL);
+	lsb_loaded_free(loaded);
+	unlink(fifo);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("summarize");
@@ -142,6 +163,7 @@ int main(void)
 	tcase_add_loop_test(tc, user_files_are_read, 0, sizeof(readable) / sizeof(readable[0]));
 	tcase_add_loop_test(tc, wrong_files_are_refused_with_their_line, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(tc, a_missing_file_is_an_input_error);
+	tcase_add_test(tc, what_is_no_regular_file_is_refused_at_once);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -38,7 +38,7 @@ int lsb_file_read(const char *path, size_t limit, char **data, size_t *bytes, st
 int lsb_file_write(const char *path, const void *data, size_t bytes, struct lsb_error *err);
 
 enum { LSB_DIGEST_HEX = 65 };
-/* SHA-256 as 64 hex digits and a NUL. */
+/* SHA-256 as 64 hex digits and a NUL; of a file: LSB_EINVAL when it is no regular one. */
 void lsb_digest(const void *data, size_t bytes, char hex[LSB_DIGEST_HEX]);
 int lsb_digest_file(const char *path, char hex[LSB_DIGEST_HEX], struct lsb_error *err);
 

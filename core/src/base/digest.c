@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(LSB_DIGEST_HEX == 2 * crypto_hash_sha256_BYTES + 1, "SHA-256 in hex");
@@ -28,12 +29,17 @@ void lsb_digest(const void *data, size_t bytes, char hex[LSB_DIGEST_HEX])
 
 int lsb_digest_file(const char *path, char hex[LSB_DIGEST_HEX], struct lsb_error *err)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
 	crypto_hash_sha256_state state;
+	struct stat st;
 	ssize_t n;
 
 	if (fd < 0)
 		return lsb_fail(err, LSB_EIO, errno, "cannot open '%s': %s", path, strerror(errno));
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) { /* nor a device that has no end */
+		close(fd);
+		return lsb_fail(err, LSB_EINVAL, 0, "cannot read '%s': it is not a regular file", path);
+	}
 	crypto_hash_sha256_init(&state);
 	do {
 		unsigned char piece[65536];

@@ -11,6 +11,7 @@
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/base.h"
 #include "plugin/parts.h"
@@ -65,12 +66,18 @@ int lsb_plugin_load_file(const char *path, struct lsb_loaded **out, struct lsb_e
 	struct lsb_loaded *l = calloc(1, sizeof(*l));
 	struct lsb_loaded_state *state = calloc(1, sizeof(*state));
 	const struct lsb_plugin *theirs;
+	struct stat st;
 	size_t bytes;
 	void *handle;
 	int rc;
 
 	if (!file || !l || !state) {
 		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory to open plugin '%s'", path);
+		goto fail;
+	}
+	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode)) {
+		/* dlopen would wait for a FIFO's writer */
+		rc = lsb_plugin_refuse(file, err, "it cannot be opened: not a regular file");
 		goto fail;
 	}
 	handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
