@@ -48,6 +48,13 @@ class Test(harness.Case):
         self.assertRegex(points["slow"]["reason"], r"rank [01].*signal 9")
         self.assertEqual(points["healthy"]["status"], "ok")
 
+    def test_one_failed_launch_of_many_is_no_success(self):
+        run = self.start(harness.suite("[case slow]\nnodes = 2\nreps = 2\nbackend.step_time = 20ms\n", max_new=50))
+        os.kill(run.until(run.ranks, "ranks")[0], signal.SIGKILL)
+        run.end(1)
+        point = self.points()["slow"]
+        self.assertEqual((point["status"], point["launches"]), ("incomplete", 1))
+
     def test_ranks_end_when_the_controller_is_killed(self):
         run = self.start(harness.suite("[case slow]\nnodes = 3\nbackend.step_time = 50ms\n", max_new=200))
         run.until(lambda: len(run.ranks()) == 3, "three ranks")

@@ -303,6 +303,10 @@ START_TEST(interrupt_ends_the_launch_and_is_counted)
 	ck_assert_int_eq(lsb_controller_interrupts(controller), _i);
 	lsb_outcome_free(&o);
 	assert_no_children();
+	lsb_controller_close(controller);
+	controller = NULL;
+	raise(SIGINT); /* an impatient user does not cut the report */
+	raise(SIGTERM);
 }
 END_TEST
 

@@ -156,7 +156,7 @@ START_TEST(second_run_in_one_folder_is_refused)
 {
 	struct lsb_results first, second;
 	struct lsb_error err = { 0 };
-	json_t *lines;
+	json_t *line = json_pack("{s:i}", "lsbench_journal", LSB_JOURNAL_FORMAT), *lines;
 	size_t whole;
 
 	ck_assert_int_eq(lsb_results_create(folder, &first, &err), 0);
@@ -164,9 +164,23 @@ START_TEST(second_run_in_one_folder_is_refused)
 	ck_assert_ptr_nonnull(strstr(err.msg, "another lsbench"));
 	ck_assert_int_eq(lsb_results_resume(folder, &second, &lines, &whole, &err), LSB_EIO);
 	ck_assert_ptr_nonnull(strstr(err.msg, "another lsbench"));
+	ck_assert_int_eq(lsb_journal_append(&first.journal, line, &err), 0);
+	json_decref(line);
 	lsb_results_close(&first);
 	ck_assert_int_eq(lsb_results_create(folder, &second, &err), LSB_EIO);
 	ck_assert_ptr_nonnull(strstr(err.msg, "--resume"));
+}
+END_TEST
+
+START_TEST(run_that_died_before_its_first_line_leaves_the_folder_free)
+{
+	struct lsb_results r;
+	struct lsb_error err = { 0 };
+
+	ck_assert_int_eq(lsb_results_create(folder, &r, &err), 0);
+	lsb_results_close(&r);
+	ck_assert_msg(lsb_results_create(folder, &r, &err) == 0, "%s", err.msg);
+	lsb_results_close(&r);
 }
 END_TEST
 
@@ -193,6 +207,7 @@ int main(void)
 	tcase_add_loop_test(tc, file_that_is_no_journal_is_refused, 0, LSB_COUNT(bad_journals));
 	tcase_add_test(tc, full_disk_leaves_earlier_lines_intact);
 	tcase_add_test(tc, second_run_in_one_folder_is_refused);
+	tcase_add_test(tc, run_that_died_before_its_first_line_leaves_the_folder_free);
 	tcase_add_test(tc, folder_that_cannot_be_made_is_an_error);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

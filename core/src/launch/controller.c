@@ -4,9 +4,12 @@
  */
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/base.h"
 #include "launch/ranks.h"
+
+enum { FILES_MIN = 24 };
 
 static void on_signal(uv_signal_t *handle, int number)
 {
@@ -31,8 +34,18 @@ int lsb_controller_interrupts(struct lsb_controller *c)
 int lsb_controller_open(struct lsb_controller **out, struct lsb_error *err)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD };
-	struct lsb_controller *c = calloc(1, sizeof(*c));
+	struct lsb_controller *c;
+	struct rlimit files;
 	int rc;
+
+	/* libuv aborts the process when it lacks descriptors for its signals */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_MIN)
+		return lsb_fail(
+			err, LSB_EIO, 0,
+			"only %llu open files are allowed, and a run needs %d and more for each rank: "
+			"raise the limit (ulimit -n)",
+			(unsigned long long)files.rlim_cur, FILES_MIN);
+	c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the controller");
@@ -58,12 +71,23 @@ int lsb_controller_open(struct lsb_controller **out, struct lsb_error *err)
 
 void lsb_controller_close(struct lsb_controller *c)
 {
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	sigset_t held, before;
+
 	if (!c)
 		return;
+	/* Held meanwhile, so that none falls between the handlers' end and being ignored. */
+	sigemptyset(&held);
+	for (size_t i = 0; i < LSB_COUNT(numbers); i++)
+		sigaddset(&held, numbers[i]);
+	(void)sigprocmask(SIG_BLOCK, &held, &before);
 	for (size_t i = 0; i < LSB_COUNT(c->signals); i++)
 		uv_close((uv_handle_t *)&c->signals[i], NULL);
 	(void)uv_run(&c->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&c->loop);
 	(void)signal(SIGPIPE, c->old_sigpipe);
+	for (size_t i = 0; c->interrupts && i < LSB_COUNT(numbers); i++)
+		(void)signal(numbers[i], SIG_IGN);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	free(c);
 }

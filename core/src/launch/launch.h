@@ -60,7 +60,10 @@ struct lsb_outcome {
 
 struct lsb_controller;
 
-/* Takes over SIGINT, SIGTERM, SIGHUP and SIGCHLD of the process, and ignores SIGPIPE, until the close. [main]
+/*
+ * Takes over SIGINT, SIGTERM, SIGHUP and SIGCHLD of the process, and ignores
+ * SIGPIPE, until the close. Once one has asked for the end, the first three stay
+ * ignored after it: what is left to do is a partial report, and short. [main]
  */
 int lsb_controller_open(struct lsb_controller **out, struct lsb_error *err);
 void lsb_controller_close(struct lsb_controller *c);

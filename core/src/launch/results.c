@@ -86,6 +86,7 @@ static int make_inner(const struct lsb_results *r, struct lsb_error *err)
 int lsb_results_create(const char *folder, struct lsb_results *out, struct lsb_error *err)
 {
 	char *journal = NULL;
+	struct stat st;
 	int rc = open_folder(folder, out, err);
 
 	if (rc == LSB_OK)
@@ -96,11 +97,13 @@ int lsb_results_create(const char *folder, struct lsb_results *out, struct lsb_e
 		journal = lsb_results_path(out, "journal.jsonl");
 		if (!journal)
 			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
-		else if (access(journal, F_OK) == 0)
+		else if (lstat(journal, &st) == 0 && st.st_size > 0)
 			rc = lsb_fail(
 				err, LSB_EIO, EEXIST,
 				"'%s' already holds a run: go on with --resume, or choose another --out",
 				folder);
+		else
+			(void)unlink(journal); /* an empty one is of a run that died before its first line */
 	}
 	if (rc == LSB_OK)
 		rc = make_inner(out, err);

@@ -19,7 +19,8 @@ enum { FAILURES_IN_A_ROW = 2 }; /* and a point is not launched again */
 struct standing {
 	uint32_t *rounds;  /* [reps] 1: launched */
 	uint32_t failures; /* in a row */
-	int is_over, code; /* not launched again; enum lsb_status of the last launch */
+	int is_over;	   /* not launched again */
+	int code; /* enum lsb_status of the last launch that was not ok: one of many is a failure too */
 };
 
 struct run {
@@ -48,7 +49,7 @@ static void stand(struct run *r, size_t point, uint32_t round, const char *statu
 	if (round < r->prepared->points[point].point->reps)
 		s->rounds[round] = 1;
 	s->failures = failed ? s->failures + 1 : 0;
-	s->code = code;
+	s->code = code ? code : s->code;
 	s->is_over |= strcmp(status, "waived") == 0 || s->failures >= FAILURES_IN_A_ROW;
 }
 
@@ -279,10 +280,8 @@ static int is_needed(const struct run *r, const struct lsb_order_slot *slot)
 
 static int run_slots(struct run *r, struct lsb_error *err)
 {
-	int rc = lsb_controller_open(&r->controller, err);
+	int rc = LSB_OK;
 
-	if (rc)
-		return rc;
 	for (size_t i = 0; i < r->n_slots; i++)
 		if (is_needed(r, &r->slots[i]) && (r->prepared->points[r->slots[i].point].code == LSB_OK ||
 						   r->progress.left[r->slots[i].point] == 0))
@@ -298,7 +297,6 @@ static int run_slots(struct run *r, struct lsb_error *err)
 	}
 	if (lsb_controller_interrupts(r->controller))
 		r->result->interrupted = 1;
-	lsb_controller_close(r->controller);
 	return rc;
 }
 
@@ -348,9 +346,12 @@ int lsb_run(const struct lsb_run_request *request, struct lsb_run_result *out, s
 	if (rc == LSB_OK)
 		rc = lsb_progress_open(&r.progress, request->prepared->n_points, request->is_quiet, err);
 	if (rc == LSB_OK)
+		rc = lsb_controller_open(&r.controller, err); /* from here on a signal cuts nothing in two */
+	if (rc == LSB_OK)
 		rc = open_results(&r, err);
 	if (rc == LSB_OK)
 		rc = run_slots(&r, err);
+	lsb_controller_close(r.controller);
 	if (rc == LSB_OK)
 		judge(&r);
 	lsb_results_close(&r.results);
