@@ -82,7 +82,8 @@ struct lsb_gguf {
 	uint32_t version, alignment;
 };
 
-/* LSB_EMODEL when the header is wrong, LSB_EIO when the file cannot be read. Free with lsb_gguf_close. */
+/* LSB_EMODEL when it cannot be opened or has a wrong header, LSB_EIO when reading fails. See lsb_gguf_close.
+ */
 int lsb_gguf_open(const char *path, struct lsb_gguf **out, struct lsb_error *err);
 void lsb_gguf_close(struct lsb_gguf *g);
 

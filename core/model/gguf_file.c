@@ -59,7 +59,8 @@ int lsb_gguf_open_file(const char *path, struct lsb_gguf **out, struct lsb_error
 	show_path(path, g->shown, sizeof(g->shown));
 	g->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
 	if (g->fd < 0 || fstat(g->fd, &st) < 0 || !(g->path = realpath(path, NULL))) {
-		rc = lsb_fail(err, LSB_EIO, errno, "model: cannot open '%s': %s", g->shown, strerror(errno));
+		rc = lsb_fail(err, LSB_EMODEL, errno, "model: cannot open '%s': %s", g->shown,
+			      strerror(errno));
 		goto fail;
 	}
 	if (!S_ISREG(st.st_mode)) {

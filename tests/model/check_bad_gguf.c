@@ -239,13 +239,13 @@ START_TEST(folder_is_refused)
 }
 END_TEST
 
-START_TEST(missing_file_is_an_io_error)
+START_TEST(missing_file_is_the_models_fault)
 {
 	struct lsb_error err = { 0 };
 	struct lsb_model *m = NULL;
 
 	unlink(path);
-	ck_assert_int_eq(lsb_model_open(path, &m, &err), LSB_EIO);
+	ck_assert_int_eq(lsb_model_open(path, &m, &err), LSB_EMODEL);
 	ck_assert(strstr(err.msg, "model: cannot open") && strstr(err.msg, "No such file"));
 }
 END_TEST
@@ -268,7 +268,7 @@ int main(void)
 	tcase_add_test(tc, empty_file_is_refused);
 	tcase_add_test(tc, fifo_is_refused_without_waiting);
 	tcase_add_test(tc, folder_is_refused);
-	tcase_add_test(tc, missing_file_is_an_io_error);
+	tcase_add_test(tc, missing_file_is_the_models_fault);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
