@@ -2,8 +2,11 @@
 /*
  * The command line: picks the subcommand. `lsbench SUITE.ini` is `lsbench run SUITE.ini`.
  */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "cli/cli.h"
@@ -66,10 +69,25 @@ static int suite_run(int argc, char **argv)
 	return LSB_EXIT_USAGE;
 }
 
+/*
+ * A standard stream that was closed would be the next file opened, a child's
+ * pipe or the journal. Hold its number, open for the wrong direction, so that
+ * whoever uses it still hears that it is not there.
+ */
+static void hold_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 	char label[64];
+
+	hold_standard_streams();
+	(void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: an error of write(), not a death */
 
 	if (argc < 2) {
 		help_print(stderr);

@@ -85,7 +85,7 @@ static int score_all(const struct lsb_workload_ops *ops, struct lsb_workload *wo
 		if (rc)
 			return rc;
 		if (!prediction)
-			fprintf(stderr, "lsbench: no prediction for '%s': counted as empty\n", id);
+			fprintf(stderr, "lsbench: no prediction for '%.80s': counted as empty\n", id);
 		for (size_t i = 0; i < n && i < LSB_SCORES_MAX; i++) {
 			const double before = json_number_value(json_object_get(sums, scores[i].name));
 
@@ -93,7 +93,7 @@ static int score_all(const struct lsb_workload_ops *ops, struct lsb_workload *wo
 		}
 	}
 	json_object_foreach((json_t *)predictions, id, reference) if (!json_object_get(references, id))
-		fprintf(stderr, "lsbench: no reference for '%s': left out\n", id);
+		fprintf(stderr, "lsbench: no reference for '%.80s': left out\n", id);
 	return LSB_OK;
 }
 
