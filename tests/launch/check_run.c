@@ -220,6 +220,24 @@ START_TEST(point_that_cannot_be_prepared_is_journaled_and_not_launched)
 }
 END_TEST
 
+START_TEST(model_that_changed_since_its_digest_is_not_measured)
+{
+	struct lsb_run_result result;
+	struct lsb_error err;
+	struct lsb_prepared p;
+	struct lsb_suite *suite;
+
+	prepare(SUITE(3), &suite, &p);
+	(void)snprintf(p.points[0].model_state, sizeof(p.points[0].model_state), "another file");
+	ck_assert_int_eq(run_prepared(&p, 0, &result, &err), 0);
+	ck_assert_uint_eq(result.n_launched, 3);
+	ck_assert_uint_eq(result.n_failed, 1);
+	ck_assert_int_eq(count("good", "failed"), 2);
+	lsb_prepared_free(&p);
+	lsb_suite_free(suite);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("run");
@@ -235,6 +253,7 @@ int main(void)
 	tcase_add_test(tc, run_cut_anywhere_is_resumed_without_repeating);
 	tcase_add_test(tc, resume_of_another_suite_is_refused);
 	tcase_add_test(tc, point_that_cannot_be_prepared_is_journaled_and_not_launched);
+	tcase_add_test(tc, model_that_changed_since_its_digest_is_not_measured);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

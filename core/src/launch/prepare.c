@@ -239,6 +239,8 @@ static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct 
 
 	if (rc)
 		return rc;
+	if (lsb_provenance_model_state(point->model, point->base, to->model_state))
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
 	answer = ask(p, point, err);
 	if (!answer)
 		return err->code;

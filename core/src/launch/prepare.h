@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "launch/placement.h"
+#include "launch/provenance.h"
 #include "suite/suite.h"
 #include "wire/job.h"
 
@@ -22,6 +23,7 @@ struct lsb_prepared_point {
 	uint32_t *cpus;		       /* [nodes][threads], owned */
 	uint32_t context, max_records;
 	int oversubscribed;
+	char model_state[LSB_FILE_STATE]; /* of the model's file, from before its digest was taken */
 };
 
 struct lsb_prepared {

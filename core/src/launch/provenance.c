@@ -54,9 +54,30 @@ static void cache_write(const char *path, const json_t *cache)
 	free(text);
 }
 
+static void format_state(const struct stat *st, char out[LSB_FILE_STATE])
+{
+	(void)snprintf(out, LSB_FILE_STATE, "%llx:%llx:%llx:%llx.%09lx", (unsigned long long)st->st_dev,
+		       (unsigned long long)st->st_ino, (unsigned long long)st->st_size,
+		       (unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec);
+}
+
+int lsb_provenance_model_state(const char *model, const char *base, char out[LSB_FILE_STATE])
+{
+	char *path = lsb_provenance_model_path(model, base);
+	struct stat st;
+
+	if (!path)
+		return LSB_ENOMEM;
+	*out = '\0';
+	if (*path && stat(path, &st) == 0)
+		format_state(&st, out);
+	free(path);
+	return LSB_OK;
+}
+
 int lsb_provenance_digest(const char *path, char hex[LSB_DIGEST_HEX], struct lsb_error *err)
 {
-	char key[128];
+	char key[LSB_FILE_STATE];
 	const char *known;
 	json_t *cache;
 	struct stat st;
@@ -67,9 +88,7 @@ int lsb_provenance_digest(const char *path, char hex[LSB_DIGEST_HEX], struct lsb
 		return lsb_fail(err, LSB_EIO, errno, "cannot open '%s': %s", path, strerror(errno));
 	if (st.st_size < CACHE_FROM_BYTES)
 		return lsb_digest_file(path, hex, err);
-	(void)snprintf(key, sizeof(key), "%llx:%llx:%llx:%llx.%09lx", (unsigned long long)st.st_dev,
-		       (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
-		       (unsigned long long)st.st_mtim.tv_sec, (unsigned long)st.st_mtim.tv_nsec);
+	format_state(&st, key);
 	file = cache_path();
 	cache = cache_read(file);
 	known = json_string_value(json_object_get(cache, key));

@@ -160,6 +160,15 @@ static int launch_ranks(struct run *r, const struct lsb_order_slot *slot, struct
 	return rc;
 }
 
+/* Whether the model is no longer the file whose digest the journal has. */
+static int has_changed(const struct lsb_prepared_point *p)
+{
+	char now[LSB_FILE_STATE];
+
+	return lsb_provenance_model_state(p->point->model, p->point->base, now) == LSB_OK &&
+	       strcmp(now, p->model_state) != 0;
+}
+
 static int run_slot(struct run *r, const struct lsb_order_slot *slot, struct lsb_error *err)
 {
 	const struct lsb_prepared_point *prepared = &r->prepared->points[slot->point];
@@ -178,6 +187,12 @@ static int run_slot(struct run *r, const struct lsb_order_slot *slot, struct lsb
 		o.code = prepared->code;
 		(void)snprintf(o.reason, sizeof(o.reason), "%s", prepared->reason);
 		r->standings[slot->point].is_over = 1;
+	} else if (has_changed(prepared)) {
+		o.status = LSB_LAUNCH_FAILED;
+		o.code = LSB_EMODEL;
+		(void)snprintf(o.reason, sizeof(o.reason),
+			       "model: '%s' has changed since the run began: start a new run",
+			       prepared->point->model);
 	} else {
 		rc = launch_ranks(r, slot, &o, err);
 		r->result->n_launched++;
