@@ -48,6 +48,13 @@ const char *lsb_nearest(const char *word, const char *const *names, size_t n);
 /* Folder of the running binary, without a slash at its end. */
 int lsb_self_folder(char *out, size_t bytes, struct lsb_error *err);
 
+/* Who this machine is: ranks of equal boot id share one CLOCK_MONOTONIC. Empty where the system does not
+ * tell. */
+struct lsb_machine {
+	char host[256], boot_id[64];
+};
+void lsb_machine_tell(struct lsb_machine *out);
+
 /*
  * Quantities as suites write them: "64KiB", "1MB" to bytes, "20ms" to
  * nanoseconds, whole decimal numbers, reals; never a guessed unit ("0" alone

@@ -92,6 +92,19 @@ done:
 	return rc;
 }
 
+void lsb_machine_tell(struct lsb_machine *out)
+{
+	char *boot = NULL;
+	size_t bytes;
+
+	*out = (struct lsb_machine){ 0 };
+	(void)gethostname(out->host, sizeof(out->host) - 1);
+	if (lsb_file_read("/proc/sys/kernel/random/boot_id", sizeof(out->boot_id) - 1, &boot, &bytes, NULL) ==
+	    LSB_OK)
+		memcpy(out->boot_id, boot, strcspn(boot, "\n"));
+	free(boot);
+}
+
 int lsb_self_folder(char *out, size_t bytes, struct lsb_error *err)
 {
 	char path[PATH_MAX];

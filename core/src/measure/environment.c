@@ -74,11 +74,6 @@ static json_t *file_value(const char *path, const char *key, char separator)
 	return out ? out : json_null();
 }
 
-void lsb_environment_boot_id(char out[40])
-{
-	(void)read_line("/proc/sys/kernel/random/boot_id", out, 40);
-}
-
 /* --- processor --- */
 
 static json_t *allowed_cpus(void)
@@ -270,13 +265,13 @@ static json_t *describe_load(void)
 static json_t *describe_system(void)
 {
 	struct utsname name;
-	char boot[40];
+	struct lsb_machine here;
 
 	if (uname(&name))
 		return json_null();
-	lsb_environment_boot_id(boot);
+	lsb_machine_tell(&here);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "host", name.nodename, "kernel", name.release,
-			 "kernel_build", name.version, "machine", name.machine, "boot_id", boot, "os",
+			 "kernel_build", name.version, "machine", name.machine, "boot_id", here.boot_id, "os",
 			 file_value("/etc/os-release", "PRETTY_NAME", '='), "clock_source",
 			 line_or_null("/sys/devices/system/clocksource/clocksource0/current_clocksource"));
 }

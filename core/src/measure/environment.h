@@ -22,9 +22,6 @@
  */
 int lsb_environment_collect(json_t **out, struct lsb_error *err);
 
-/* Kernel's id of this boot, to tell machines and clocks apart; "" if unknown. */
-void lsb_environment_boot_id(char out[40]);
-
 /* Cores that the control group allows as a quota, or 0 when it sets none. */
 double lsb_environment_cpu_quota(void);
 

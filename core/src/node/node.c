@@ -30,16 +30,12 @@ static int send_json(struct lsb_control *control, enum lsb_frame_type type, json
 
 static int send_hello(struct lsb_control *control, struct lsb_error *err)
 {
-	char host[256] = "", *boot = NULL;
-	size_t length;
+	struct lsb_machine machine;
 	json_t *hello;
 
-	(void)gethostname(host, sizeof(host) - 1);
-	if (lsb_file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &length, NULL) == LSB_OK)
-		boot[strcspn(boot, "\n")] = '\0';
+	lsb_machine_tell(&machine);
 	hello = json_pack("{s:i, s:s, s:i, s:s, s:s}", "protocol", (int)LSB_PROTOCOL, "version", LSB_VERSION,
-			  "pid", (int)getpid(), "host", host, "boot_id", boot ? boot : "");
-	free(boot);
+			  "pid", (int)getpid(), "host", machine.host, "boot_id", machine.boot_id);
 	return send_json(control, LSB_FRAME_HELLO, hello, err);
 }
 

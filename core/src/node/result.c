@@ -101,20 +101,15 @@ static void set_seconds(json_t *object, const char *key, double value)
 static void add_identity(const struct lsb_session *s, json_t *rank)
 {
 	json_t *cpus = json_array();
-	char host[256] = "", *boot = NULL;
-	size_t length;
+	struct lsb_machine machine;
 
-	(void)gethostname(host, sizeof(host) - 1);
+	lsb_machine_tell(&machine);
 	set_integer(rank, "rank", (uint64_t)s->job.rank);
 	set_integer(rank, "stage", s->stage);
 	set_integer(rank, "replica", (uint64_t)s->job.rank / s->job.stages);
-	set_string(rank, "host", host);
+	set_string(rank, "host", machine.host);
 	set_integer(rank, "pid", (uint64_t)getpid());
-	if (lsb_file_read("/proc/sys/kernel/random/boot_id", 64, &boot, &length, NULL) == LSB_OK) {
-		boot[strcspn(boot, "\n")] = '\0';
-		set_string(rank, "boot_id", boot);
-	}
-	free(boot);
+	set_string(rank, "boot_id", machine.boot_id);
 	for (uint32_t i = 0; i < s->job.n_cpus; i++)
 		json_array_append_new(cpus, json_integer(s->job.cpus[i]));
 	json_object_set_new(rank, "cpus", cpus);
