@@ -50,10 +50,10 @@ int lsb_self_folder(char *out, size_t bytes, struct lsb_error *err);
 
 /* Who this machine is: ranks of equal boot id share one CLOCK_MONOTONIC. Empty where the system does not
  * tell. */
-struct lsb_machine {
+struct lsb_identity {
 	char host[256], boot_id[64];
 };
-void lsb_machine_tell(struct lsb_machine *out);
+void lsb_identity_tell(struct lsb_identity *out);
 
 /*
  * Quantities as suites write them: "64KiB", "1MB" to bytes, "20ms" to

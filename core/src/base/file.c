@@ -92,12 +92,12 @@ done:
 	return rc;
 }
 
-void lsb_machine_tell(struct lsb_machine *out)
+void lsb_identity_tell(struct lsb_identity *out)
 {
 	char *boot = NULL;
 	size_t bytes;
 
-	*out = (struct lsb_machine){ 0 };
+	*out = (struct lsb_identity){ 0 };
 	(void)gethostname(out->host, sizeof(out->host) - 1);
 	if (lsb_file_read("/proc/sys/kernel/random/boot_id", sizeof(out->boot_id) - 1, &boot, &bytes, NULL) ==
 	    LSB_OK)

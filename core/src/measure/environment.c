@@ -265,11 +265,11 @@ static json_t *describe_load(void)
 static json_t *describe_system(void)
 {
 	struct utsname name;
-	struct lsb_machine here;
+	struct lsb_identity here;
 
 	if (uname(&name))
 		return json_null();
-	lsb_machine_tell(&here);
+	lsb_identity_tell(&here);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "host", name.nodename, "kernel", name.release,
 			 "kernel_build", name.version, "machine", name.machine, "boot_id", here.boot_id, "os",
 			 file_value("/etc/os-release", "PRETTY_NAME", '='), "clock_source",

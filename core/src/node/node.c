@@ -30,10 +30,10 @@ static int send_json(struct lsb_control *control, enum lsb_frame_type type, json
 
 static int send_hello(struct lsb_control *control, struct lsb_error *err)
 {
-	struct lsb_machine machine;
+	struct lsb_identity machine;
 	json_t *hello;
 
-	lsb_machine_tell(&machine);
+	lsb_identity_tell(&machine);
 	hello = json_pack("{s:i, s:s, s:i, s:s, s:s}", "protocol", (int)LSB_PROTOCOL, "version", LSB_VERSION,
 			  "pid", (int)getpid(), "host", machine.host, "boot_id", machine.boot_id);
 	return send_json(control, LSB_FRAME_HELLO, hello, err);

@@ -101,9 +101,9 @@ static void set_seconds(json_t *object, const char *key, double value)
 static void add_identity(const struct lsb_session *s, json_t *rank)
 {
 	json_t *cpus = json_array();
-	struct lsb_machine machine;
+	struct lsb_identity machine;
 
-	lsb_machine_tell(&machine);
+	lsb_identity_tell(&machine);
 	set_integer(rank, "rank", (uint64_t)s->job.rank);
 	set_integer(rank, "stage", s->stage);
 	set_integer(rank, "replica", (uint64_t)s->job.rank / s->job.stages);
