@@ -238,6 +238,29 @@ START_TEST(model_that_changed_since_its_digest_is_not_measured)
 }
 END_TEST
 
+START_TEST(absurd_numbers_in_a_journal_do_no_harm)
+{
+	struct lsb_run_result result;
+	struct lsb_error err;
+	struct lsb_prepared p;
+	struct lsb_suite *suite;
+	FILE *file;
+
+	prepare(SUITE(3), &suite, &p);
+	ck_assert_int_eq(run_prepared(&p, 0, &result, &err), 0);
+	file = fopen(journal, "ae");
+	ck_assert_ptr_nonnull(file);
+	(void)fprintf(file,
+		      "{\"launch\":9223372036854775807,\"point\":\"%s\",\"round\":-5,\"status\":\"ok\"}\n",
+		      p.points[0].point->id);
+	(void)fclose(file);
+	ck_assert_msg(run_prepared(&p, 1, &result, &err) == 0, "%s", err.msg);
+	ck_assert_uint_eq(result.n_launched, 0);
+	lsb_prepared_free(&p);
+	lsb_suite_free(suite);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("run");
@@ -254,6 +277,7 @@ int main(void)
 	tcase_add_test(tc, resume_of_another_suite_is_refused);
 	tcase_add_test(tc, point_that_cannot_be_prepared_is_journaled_and_not_launched);
 	tcase_add_test(tc, model_that_changed_since_its_digest_is_not_measured);
+	tcase_add_test(tc, absurd_numbers_in_a_journal_do_no_harm);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

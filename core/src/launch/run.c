@@ -62,7 +62,7 @@ static void replay(struct run *r, const json_t *lines)
 		const char *status = json_string_value(json_object_get(line, "status"));
 		const int64_t launch = json_integer_value(json_object_get(line, "launch"));
 
-		if (launch >= r->next_launch)
+		if (launch >= r->next_launch && launch < INT64_MAX)
 			r->next_launch = launch + 1;
 		for (size_t k = 0; id && status && k < r->prepared->n_points; k++)
 			if (strcmp(r->prepared->points[k].point->id, id) == 0)
