@@ -247,5 +247,7 @@ int cpu_alloc(struct lsb_backend *b, size_t n, size_t m, size_t size, void *out,
 void cpu_free(struct lsb_backend *b, void *ptr);
 /* Zeroed anonymous memory, touched only where used; huge pages wanted if `huge`. */
 int cpu_map(size_t bytes, bool huge, void *out, const char *what, struct lsb_error *err);
+/* Make all pages of a mapping present, so that no later use pays for it. */
+int cpu_make_present(void *ptr, size_t bytes, const char *what, struct lsb_error *err);
 
 #endif

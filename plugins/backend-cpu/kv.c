@@ -3,7 +3,8 @@
  * The KV cache: for each layer, keys then values, [slot][kv head][position][head_dim].
  *
  * One head's vectors are contiguous over positions, which is the order that
- * attention reads. Pages of positions never used are never touched.
+ * attention reads. All of it is made present at open: a first touch inside the
+ * timed part would be charged to the step that makes it.
  */
 #include "cpu.h"
 
@@ -27,8 +28,8 @@ int cpu_kv_open(struct lsb_backend *b, struct lsb_error *err)
 		rc = cpu_product(kv->layer_stride, b->place.n_layers, sizeof(*kv->data), &kv->bytes,
 				 "the KV cache", err);
 	if (!rc)
-		rc = cpu_map(kv->bytes, false, &kv->data, "the KV cache", err);
-	return rc;
+		rc = cpu_map(kv->bytes, true, &kv->data, "the KV cache", err);
+	return rc ? rc : cpu_make_present(kv->data, kv->bytes, "the KV cache", err);
 }
 
 void cpu_kv_close(struct lsb_backend *b)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 int cpu_product(size_t a, size_t b, size_t c, size_t *out, const char *what, struct lsb_error *err)
 {
@@ -35,6 +36,22 @@ int cpu_alloc(struct lsb_backend *b, size_t n, size_t m, size_t size, void *out,
 void cpu_free(struct lsb_backend *b, void *ptr)
 {
 	b->host->free(b->host->context, ptr);
+}
+
+int cpu_make_present(void *ptr, size_t bytes, const char *what, struct lsb_error *err)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (madvise(ptr, bytes, MADV_POPULATE_WRITE) == 0)
+		return LSB_OK;
+	if (errno == ENOMEM)
+		return lsb_fail(
+			err, LSB_ENOMEM, errno,
+			"no memory for %s: %zu bytes; use fewer slots, a shorter context or more stages",
+			what, bytes);
+	for (size_t at = 0; at < bytes; at += page) /* before Linux 5.14 */
+		((volatile char *)ptr)[at] = 0;
+	return LSB_OK;
 }
 
 int cpu_map(size_t bytes, bool huge, void *out, const char *what, struct lsb_error *err)

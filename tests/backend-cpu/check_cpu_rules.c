@@ -280,7 +280,11 @@ static const struct {
 	  LSB_ENOMEM,
 	  "KV" },
 	{ "no such random model", { .model = "random:nothing" }, { 0 }, LSB_EMODEL, "model" },
-	{ "no such file", { .model = "/nonexistent/model.gguf" }, { 0 }, LSB_EIO, "/nonexistent/model.gguf" },
+	{ "no such file",
+	  { .model = "/nonexistent/model.gguf" },
+	  { 0 },
+	  LSB_EMODEL,
+	  "/nonexistent/model.gguf" },
 };
 
 START_TEST(what_cannot_be_opened_says_why)
