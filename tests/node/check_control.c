@@ -77,9 +77,9 @@ static void wait_cancelled(void)
 
 START_TEST(heartbeats_carry_phase_and_progress)
 {
-	lsb_control_phase(control, "run");
 	atomic_store(&status.steps, 42);
 	atomic_store(&status.tokens, 7);
+	lsb_control_phase(control, "run");
 	expect_heard(LSB_FRAME_HEARTBEAT, "\"phase\":\"run\",\"steps\":42,\"tokens\":7");
 	atomic_store(&status.steps, 43);
 	expect_heard(LSB_FRAME_HEARTBEAT, "\"steps\":43");

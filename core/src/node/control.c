@@ -44,11 +44,6 @@ int lsb_control_send(struct lsb_control *c, enum lsb_frame_type type, const void
 	return rc;
 }
 
-void lsb_control_phase(struct lsb_control *c, const char *phase)
-{
-	atomic_store(&c->phase, phase);
-}
-
 const char *lsb_control_phase_now(const struct lsb_control *c)
 {
 	return atomic_load(&c->phase);
@@ -62,6 +57,12 @@ static void send_heartbeat(struct lsb_control *c)
 			       (unsigned long long)atomic_load(&c->status->tokens));
 
 	(void)lsb_control_send(c, LSB_FRAME_HEARTBEAT, text, (size_t)n, NULL);
+}
+
+void lsb_control_phase(struct lsb_control *c, const char *phase)
+{
+	atomic_store(&c->phase, phase);
+	send_heartbeat(c);
 }
 
 /* The controller is gone or wants the end: tell the rank, and wait no longer than the grace period for it. */

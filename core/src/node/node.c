@@ -85,6 +85,40 @@ static int expect(struct lsb_session *s, enum lsb_frame_type type, char **payloa
 	return lsb_control_expect(s->control, type, timeout_ns, payload, length, err);
 }
 
+/* Everything before the timed part. The phase stays where it failed. */
+static int prepare_launch(struct lsb_session *s, uint64_t started_ns, struct lsb_error *err)
+{
+	char *payload = NULL;
+	size_t length;
+	int rc;
+
+	lsb_control_phase(s->control, "plugins");
+	rc = lsb_session_plugins(s, err);
+	if (rc == LSB_OK)
+		rc = send_address(s, err);
+	if (rc)
+		return rc;
+	s->phases.spawn_s = (double)(lsb_now_ns() - started_ns) * 1e-9;
+	lsb_control_phase(s->control, "load");
+	rc = lsb_session_load(s, err);
+	if (rc)
+		return rc;
+	lsb_control_phase(s->control, "connect");
+	rc = expect(s, LSB_FRAME_ADDRESSES, &payload, &length, err);
+	if (rc == LSB_OK)
+		rc = lsb_session_connect(s, payload, length, err);
+	free(payload);
+	if (rc)
+		return rc;
+	lsb_control_phase(s->control, "ready");
+	rc = send_json(s->control, LSB_FRAME_READY, json_object(), err);
+	payload = NULL;
+	if (rc == LSB_OK)
+		rc = expect(s, LSB_FRAME_START, &payload, &length, err);
+	free(payload);
+	return rc;
+}
+
 static int serve_launch(struct lsb_session *s, uint64_t started_ns, struct lsb_error *err)
 {
 	char *payload = NULL;
@@ -95,29 +129,8 @@ static int serve_launch(struct lsb_session *s, uint64_t started_ns, struct lsb_e
 		return rc;
 	rc = lsb_job_parse(payload, length, &s->job, err);
 	free(payload);
-	lsb_control_phase(s->control, "plugins");
 	if (rc == LSB_OK)
-		rc = lsb_session_plugins(s, err);
-	if (rc == LSB_OK)
-		rc = send_address(s, err);
-	s->phases.spawn_s = (double)(lsb_now_ns() - started_ns) * 1e-9;
-	lsb_control_phase(s->control, "load");
-	if (rc == LSB_OK)
-		rc = lsb_session_load(s, err);
-	lsb_control_phase(s->control, "connect");
-	payload = NULL;
-	if (rc == LSB_OK)
-		rc = expect(s, LSB_FRAME_ADDRESSES, &payload, &length, err);
-	if (rc == LSB_OK)
-		rc = lsb_session_connect(s, payload, length, err);
-	free(payload);
-	lsb_control_phase(s->control, "ready");
-	if (rc == LSB_OK)
-		rc = send_json(s->control, LSB_FRAME_READY, json_object(), err);
-	payload = NULL;
-	if (rc == LSB_OK)
-		rc = expect(s, LSB_FRAME_START, &payload, &length, err);
-	free(payload);
+		rc = prepare_launch(s, started_ns, err);
 	if (rc == LSB_OK)
 		rc = lsb_session_run(s, err);
 	if (rc == LSB_OK)

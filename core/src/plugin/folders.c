@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -81,26 +82,6 @@ int lsb_chain_cut(const char *chain, char link[LSB_PLUGIN_NAME_MAX], const char 
 	return lsb_plugin_name_valid(link);
 }
 
-int lsb_plugin_folders(const char *extra, char *out, size_t bytes, struct lsb_error *err)
-{
-	char self[FOLDER_MAX];
-	int n;
-	const int rc = lsb_self_folder(self, sizeof(self), err);
-
-	if (rc)
-		return rc;
-	if (!extra)
-		extra = getenv("LSBENCH_PLUGINS");
-	if (!extra)
-		extra = "";
-	n = snprintf(out, bytes, "%s%s%s/plugins:%s/%s", extra, *extra ? ":" : "", self, self,
-		     LSB_PLUGINS_FROM_BIN);
-	if (n < 0 || (size_t)n >= bytes)
-		return lsb_fail(err, LSB_EINVAL, 0, "the list of plugin folders is longer than %zu bytes",
-				bytes - 1);
-	return LSB_OK;
-}
-
 /* The next folder of a ':'-separated list into `folder`; 0 at its end. Empty and over-long ones are skipped.
  */
 static int folder_next(const char **list, char folder[FOLDER_MAX])
@@ -117,6 +98,41 @@ static int folder_next(const char **list, char folder[FOLDER_MAX])
 		return 1;
 	}
 	return 0;
+}
+
+/* All folders that a user has named are there: a typing error must not measure another plugin. */
+static int folders_check(const char *list, struct lsb_error *err)
+{
+	char folder[FOLDER_MAX];
+	struct stat st;
+
+	while (folder_next(&list, folder))
+		if (stat(folder, &st) || !S_ISDIR(st.st_mode))
+			return lsb_fail(err, LSB_ESUITE, errno,
+					"there is no plugin folder '%s' (from --plugins or LSBENCH_PLUGINS)",
+					folder);
+	return LSB_OK;
+}
+
+int lsb_plugin_folders(const char *extra, char *out, size_t bytes, struct lsb_error *err)
+{
+	char self[FOLDER_MAX];
+	int n, rc = lsb_self_folder(self, sizeof(self), err);
+
+	if (!extra)
+		extra = getenv("LSBENCH_PLUGINS");
+	if (!extra)
+		extra = "";
+	if (rc == LSB_OK)
+		rc = folders_check(extra, err);
+	if (rc)
+		return rc;
+	n = snprintf(out, bytes, "%s%s%s/plugins:%s/%s", extra, *extra ? ":" : "", self, self,
+		     LSB_PLUGINS_FROM_BIN);
+	if (n < 0 || (size_t)n >= bytes)
+		return lsb_fail(err, LSB_EINVAL, 0, "the list of plugin folders is longer than %zu bytes",
+				bytes - 1);
+	return LSB_OK;
 }
 
 static int by_text(const void *a, const void *b)

@@ -51,8 +51,9 @@ const char *lsb_kind_name(enum lsb_kind kind);
 /*
  * The folders to search, ':'-separated: `extra` (of --plugins; NULL: what the
  * environment's LSBENCH_PLUGINS says, if anything) first, then `plugins/` beside
- * the running binary, then ../lib/lsbench/plugins. Writes a
- * NUL-terminated list. Returns 0 or LSB_EINVAL when it does not fit.
+ * the running binary, then ../lib/lsbench/plugins. Writes a NUL-terminated list.
+ * Returns 0, LSB_ESUITE when a folder of `extra` is not there, or LSB_EINVAL when
+ * the list does not fit.
  */
 int lsb_plugin_folders(const char *extra, char *out, size_t bytes, struct lsb_error *err);
 
