@@ -62,37 +62,3 @@ void lsb_engine_close(struct lsb_engine *e)
 	lsb_loaded_free(e->loaded);
 	*e = (struct lsb_engine){ 0 };
 }
-
-int lsb_engine_encode(struct lsb_engine *e, const struct lsb_turn *turns, size_t n_turns, uint32_t flags,
-		      int32_t **ids, size_t *n, struct lsb_error *err)
-{
-	size_t room;
-	int rc = e->ops->encode(e->handle, turns, n_turns, flags, NULL, 0, n, err);
-
-	if (rc)
-		return rc;
-	room = *n;
-	*ids = malloc((room + 1) * sizeof(**ids));
-	if (!*ids)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu tokens", room);
-	rc = e->ops->encode(e->handle, turns, n_turns, flags, *ids, room, n, err);
-	if (rc == LSB_OK && *n > room)
-		rc = lsb_fail(err, LSB_EPLUGIN, 0, "backend '%s' encoded one text to %zu and then %zu tokens",
-			      e->loaded->plugin.name, room, *n);
-	return rc;
-}
-
-int lsb_engine_decode(struct lsb_engine *e, const int32_t *ids, size_t n, char **text, struct lsb_error *err)
-{
-	size_t bytes = 0, written = 0;
-	int rc = e->ops->decode(e->handle, ids, n, NULL, 0, &bytes, err);
-
-	if (rc)
-		return rc;
-	*text = malloc(bytes + 1);
-	if (!*text)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu bytes of text", bytes);
-	rc = e->ops->decode(e->handle, ids, n, *text, bytes, &written, err);
-	(*text)[written < bytes ? written : bytes] = '\0';
-	return rc;
-}

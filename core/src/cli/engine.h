@@ -34,10 +34,4 @@ int lsb_engine_open(struct lsb_engine *e, const struct lsb_engine_request *reque
 		    struct lsb_error *err);
 void lsb_engine_close(struct lsb_engine *e);
 
-/* Encode into malloc'ed *ids; flags are LSB_ENCODE_*. */
-int lsb_engine_encode(struct lsb_engine *e, const struct lsb_turn *turns, size_t n_turns, uint32_t flags,
-		      int32_t **ids, size_t *n, struct lsb_error *err);
-/* Decode into malloc'ed, NUL-terminated *text. */
-int lsb_engine_decode(struct lsb_engine *e, const int32_t *ids, size_t n, char **text, struct lsb_error *err);
-
 #endif

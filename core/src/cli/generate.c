@@ -88,7 +88,7 @@ static int encode_prompt(const struct generation *g, struct work *w, struct lsb_
 		return parse_ids(g->ids, &w->prompt, &w->n_prompt, err);
 	rc = lsb_engine_open(&vocabulary, &g->engine, &place, err);
 	if (rc == LSB_OK)
-		rc = lsb_engine_encode(&vocabulary, &turn, 1,
+		rc = lsb_loaded_encode(vocabulary.loaded, vocabulary.handle, &turn, 1,
 				       g->chat ? LSB_ENCODE_CHAT : LSB_ENCODE_SPECIAL | LSB_ENCODE_BOS,
 				       &w->prompt, &w->n_prompt, err);
 	lsb_engine_close(&vocabulary);
@@ -169,7 +169,7 @@ static int print_answer(const struct generation *g, struct work *w, struct lsb_e
 {
 	json_t *prompt = json_array(), *ids = json_array(), *answer, *value;
 	char *text = NULL;
-	int rc = lsb_engine_decode(&w->engine, w->ids, w->n_ids, &text, err);
+	int rc = lsb_loaded_decode(w->engine.loaded, w->engine.handle, w->ids, w->n_ids, &text, err);
 
 	for (size_t i = 0; i < w->n_prompt; i++)
 		json_array_append_new(prompt, json_integer(w->prompt[i]));

@@ -38,7 +38,7 @@ static int tokenize(const struct lsb_engine_request *request, uint32_t flags, st
 		rc = lsb_fail(err, LSB_EINVAL, 0, "the text has a NUL at byte %zu", strlen(text));
 	turn.text = text;
 	if (rc == LSB_OK)
-		rc = lsb_engine_encode(&engine, &turn, 1, flags, &ids, &n, err);
+		rc = lsb_loaded_encode(engine.loaded, engine.handle, &turn, 1, flags, &ids, &n, err);
 	for (size_t i = 0; i < n && rc == LSB_OK; i++)
 		printf(i ? " %d" : "%d", ids[i]);
 	if (rc == LSB_OK)

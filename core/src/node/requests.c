@@ -7,38 +7,6 @@
 
 #include "base/base.h"
 
-enum { PROMPT_TOKENS_MAX = 1 << 28, ANSWER_BYTES_MAX = 1 << 30 }; /* beyond these a plugin is wrong */
-
-/* Ids of turns or text, malloc'ed: asks for the length first, then for the ids. */
-static int encode(const struct lsb_loaded *backend, struct lsb_backend *handle, const struct lsb_turn *turns,
-		  size_t n_turns, uint32_t flags, int32_t **ids, size_t *n, struct lsb_error *err)
-{
-	const struct lsb_backend_ops *ops = &backend->ops.backend;
-	size_t capacity;
-	int rc;
-
-	*err = (struct lsb_error){ 0 };
-	*n = 0;
-	rc = ops->encode(handle, turns, n_turns, flags, NULL, 0, n, err);
-	if (rc)
-		return lsb_plugin_result(backend, "encode", rc, err);
-	capacity = *n;
-	if (capacity > PROMPT_TOKENS_MAX)
-		return lsb_fail(err, LSB_EPLUGIN, 0, "backend '%s' makes %zu tokens of one prompt",
-				backend->plugin.name, capacity);
-	*ids = malloc((capacity ? capacity : 1) * sizeof(**ids));
-	if (!*ids)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu prompt tokens", capacity);
-	rc = ops->encode(handle, turns, n_turns, flags, *ids, capacity, n, err);
-	if (rc)
-		return lsb_plugin_result(backend, "encode", rc, err);
-	if (*n != capacity)
-		return lsb_fail(err, LSB_EPLUGIN, 0,
-				"backend '%s' encoded one text to %zu and then %zu tokens",
-				backend->plugin.name, capacity, *n);
-	return LSB_OK;
-}
-
 /* Load without meaning: ids that differ by request and position, within the vocabulary. */
 static int arbitrary_prompt(const struct lsb_loaded *backend, struct lsb_backend *handle, uint64_t item,
 			    size_t n, int32_t **ids, struct lsb_error *err)
@@ -69,11 +37,11 @@ static int request_encode(struct lsb_answered *answer, struct lsb_sequence *sequ
 	int rc;
 
 	if (request->n_turns)
-		rc = encode(backend, handle, request->turns, request->n_turns, LSB_ENCODE_CHAT,
-			    &answer->prompt, &n, err);
+		rc = lsb_loaded_encode(backend, handle, request->turns, request->n_turns, LSB_ENCODE_CHAT,
+				       &answer->prompt, &n, err);
 	else if (request->text)
-		rc = encode(backend, handle, &text, 1, LSB_ENCODE_SPECIAL | LSB_ENCODE_BOS, &answer->prompt,
-			    &n, err);
+		rc = lsb_loaded_encode(backend, handle, &text, 1, LSB_ENCODE_SPECIAL | LSB_ENCODE_BOS,
+				       &answer->prompt, &n, err);
 	else if (n)
 		rc = arbitrary_prompt(backend, handle, answer->item, n, &answer->prompt, err);
 	else
@@ -245,25 +213,12 @@ static int answer_judge(struct lsb_answered *answer, const struct lsb_sequence *
 			const struct lsb_loaded *backend, struct lsb_backend *backend_handle,
 			struct lsb_error *err)
 {
-	const struct lsb_backend_ops *ops = &backend->ops.backend;
 	struct lsb_answer asked = { .struct_size = sizeof(asked), .index = answer->item };
-	size_t bytes = 0, written = 0;
-	int rc;
+	int rc = lsb_loaded_decode(backend, backend_handle, sequence->ids, sequence->n_ids, &answer->text,
+				   err);
 
-	*err = (struct lsb_error){ 0 };
-	rc = ops->decode(backend_handle, sequence->ids, sequence->n_ids, NULL, 0, &bytes, err);
 	if (rc)
-		return lsb_plugin_result(backend, "decode", rc, err);
-	if (bytes > ANSWER_BYTES_MAX)
-		return lsb_fail(err, LSB_EPLUGIN, 0, "backend '%s' makes %zu bytes of %u tokens",
-				backend->plugin.name, bytes, sequence->n_ids);
-	answer->text = malloc(bytes + 1);
-	if (!answer->text)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for an answer of %zu bytes", bytes);
-	rc = ops->decode(backend_handle, sequence->ids, sequence->n_ids, answer->text, bytes, &written, err);
-	answer->text[written < bytes ? written : bytes] = '\0';
-	if (rc)
-		return lsb_plugin_result(backend, "decode", rc, err);
+		return rc;
 	asked.text = answer->text;
 	if (!LSB_HAS(&workload->ops.workload, score))
 		return LSB_OK;

@@ -88,6 +88,17 @@ void lsb_loaded_free(struct lsb_loaded *l);
 int lsb_plugin_result(const struct lsb_loaded *l, const char *operation, int rc, struct lsb_error *err);
 
 /*
+ * The backend's encode and decode (lsbench/backend.h) into malloc'ed *ids [*n] and
+ * NUL-terminated *text, which the caller frees even after an error. LSB_EPLUGIN when
+ * the plugin tells absurd sizes or two different ones. [main]
+ */
+int lsb_loaded_encode(const struct lsb_loaded *backend, struct lsb_backend *handle,
+		      const struct lsb_turn *turns, size_t n_turns, uint32_t flags, int32_t **ids, size_t *n,
+		      struct lsb_error *err);
+int lsb_loaded_decode(const struct lsb_loaded *backend, struct lsb_backend *handle, const int32_t *ids,
+		      size_t n, char **text, struct lsb_error *err);
+
+/*
  * Pure: parse `settings` by `table` into `out` (`bytes` long, zeroed here).
  * Strings that `out` points to are copied and owned by `*strings`, a
  * NULL-terminated list the caller frees with lsb_options_free.
