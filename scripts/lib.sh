@@ -38,6 +38,18 @@ is_there()
 	python3-pip) python3 -m pip --version ;;
 	python3-venv) python3 -c 'import ensurepip, venv' ;;
 	check) pkg-config --exists check ;;
+	libopenmpi-dev) pkg-config --exists ompi-c ;;
+	openmpi-bin) command -v mpirun.openmpi ;;
+	mpich) command -v mpirun.mpich ;;
+	libmpich-dev) command -v mpicc.mpich ;;
+	gnuplot-nox) command -v gnuplot ;;
+	slurm-wlm) [ -x /usr/sbin/slurmctld ] && command -v srun ;;
+	munge) [ -x /usr/sbin/munged ] ;;
+	libpmi2-0) ldconfig -p | grep -q libpmi2 ;;
+	openssh-server) [ -x /usr/sbin/sshd ] ;;
+	openssh-client) command -v ssh ;;
+	iproute2) command -v ip ;;
+	nftables) [ -x /usr/sbin/nft ] ;;
 	*) command -v "$1" ;;
 	esac >/dev/null 2>&1
 }
@@ -50,6 +62,26 @@ missing_of()
 	done
 }
 
+# can_install: whether this user may use apt here.
+can_install()
+{
+	command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]
+}
+
+# install PACKAGE...: with apt; shows its last words when it fails.
+install()
+{
+	say "installing with apt: $*"
+	export DEBIAN_FRONTEND=noninteractive
+	log=$(mktemp)
+	apt-get update >"$log" 2>&1 </dev/null &&
+		apt-get install -y --no-install-recommends "$@" >>"$log" 2>&1 </dev/null &&
+		rm -f "$log" && return
+	tail -n 20 "$log" >&2
+	rm -f "$log"
+	return 1
+}
+
 # need PACKAGE...: install what is missing; without root or apt, say what that is and stop.
 need()
 {
@@ -58,23 +90,28 @@ need()
 	if [ $# -gt 0 ]; then
 		command -v apt-get >/dev/null 2>&1 ||
 			die "needs these (by their names in Debian), and there is no apt here to install them: $*"
-		[ "$(id -u)" = 0 ] ||
-			die "needs packages, and only root may install them: sudo apt-get install $*"
-		say "installing with apt: $*"
-		export DEBIAN_FRONTEND=noninteractive
-		log=$(mktemp)
-		if ! { apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
-			tail -n 20 "$log" >&2
-			rm -f "$log"
-			die "apt could not install: $*"
-		fi
-		rm -f "$log"
+		can_install || die "needs packages, and only root may install them: sudo apt-get install $*"
+		install "$@" || die "apt could not install: $*"
 		# shellcheck disable=SC2046
 		set -- $(missing_of "$@")
 		[ $# -eq 0 ] || die "apt has installed these, but they do not work: $*"
 	fi
 	version=$(cmake --version | sed -n 's/^cmake version //p')
 	printf '3.25\n%s\n' "$version" | sort -V -C || die "needs CMake 3.25 or newer; found $version"
+}
+
+# want WHAT-FOR PACKAGE...: install what is missing where that is possible, else say what goes without it.
+want()
+{
+	purpose=$1
+	shift
+	# shellcheck disable=SC2046
+	set -- $(missing_of "$@")
+	[ $# -gt 0 ] || return 0
+	if can_install && install "$@"; then
+		return
+	fi
+	say "going on without $*: $purpose"
 }
 
 # has_sha256 FILE SUM
