@@ -221,7 +221,13 @@ START_TEST(a_run_that_ends_before_it_begins_is_refused)
 {
 	json_t *ranks = two_ranks(), *line = json_object();
 
-	json_object_set_new(json_array_get(ranks, 0), "run_t1_ns", json_integer(1));
+	json_t *requests = json_object_get(json_array_get(ranks, 0), "requests"), *request;
+	size_t i;
+
+	json_array_foreach(requests, i, request)
+	{
+		json_object_set_new(request, "last_ns", json_integer(1));
+	}
 	ck_assert_int_eq(measure(ranks, line, NULL), LSB_EPEER);
 	json_decref(ranks);
 	json_decref(line);

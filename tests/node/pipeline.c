@@ -187,7 +187,7 @@ static int first_stage_pass(struct rank *r)
 	reset_requests(&requests);
 	rc = lsb_scheduler_open(&limits, requests.sequences, p->prompts, &scheduler, &p->err[0]);
 	if (rc == LSB_OK)
-		rc = lsb_stage_pass(r->loop, scheduler, &sink, &p->err[0]);
+		rc = lsb_stage_pass(r->loop, scheduler, &sink, lsb_now_ns(), &p->err[0]);
 	lsb_scheduler_close(scheduler);
 	for (uint32_t i = 0; i < p->prompts; i++)
 		p->n_ids[i] = requests.sequences[i].n_ids;
@@ -204,7 +204,7 @@ static void *rank_main(void *rank)
 		if (*rc == LSB_OK && r->stage == 0)
 			*rc = first_stage_pass(r);
 		else if (*rc == LSB_OK)
-			*rc = lsb_stage_pass(r->loop, NULL, NULL, &p->err[r->stage]);
+			*rc = lsb_stage_pass(r->loop, NULL, NULL, lsb_now_ns(), &p->err[r->stage]);
 		if (*rc)
 			queues_break(r->world);
 		pthread_barrier_wait(r->barrier);

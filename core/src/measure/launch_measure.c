@@ -333,12 +333,28 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
+/* When a first stage had its last answer: the end of its pipeline's run, as run_s has it. */
+static uint64_t last_answer_ns(const json_t *head)
+{
+	const json_t *request;
+	uint64_t last = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(head, "requests"), i, request)
+	{
+		if (strcmp(json_string_value(json_object_get(request, "finish")), "failed") != 0 &&
+		    integer(request, "last_ns") > last)
+			last = integer(request, "last_ns");
+	}
+	return last ? last : integer(head, "run_t1_ns");
+}
+
 /* Ledger and replay of the pipeline whose first stage is ranks[first]. */
 static int measure_pipeline(const json_t *ranks, const struct lsb_rank_records *records, size_t first,
 			    size_t stages, struct pipelines *out, struct lsb_error *err)
 {
 	const json_t *head = json_array_get(ranks, first);
-	const uint64_t t0 = integer(head, "run_t0_ns"), t1 = integer(head, "run_t1_ns");
+	const uint64_t t0 = integer(head, "run_t0_ns"), t1 = last_answer_ns(head);
 	double makespan = 0;
 	int settled;
 

@@ -306,16 +306,18 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 {
 	const struct lsb_scheduler_limits limits = scheduler_limits(s);
 	struct lsb_scheduler *scheduler = NULL;
+	uint64_t arrived_ns;
 	int rc = LSB_OK;
 
 	if (is_first_stage(s))
 		rc = lsb_scheduler_open(&limits, s->requests.sequences, s->requests.n, &scheduler, err);
+	arrived_ns = lsb_now_ns();
 	if (rc == LSB_OK)
 		rc = barrier(s, err);
 	if (rc == LSB_OK) {
 		lsb_recorder_reset(&s->recorder);
 		s->run_t0_ns = lsb_now_ns();
-		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, err);
+		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, arrived_ns, err);
 		s->run_t1_ns = lsb_now_ns();
 	}
 	lsb_scheduler_close(scheduler);

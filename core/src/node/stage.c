@@ -142,11 +142,12 @@ static int find_lacking(struct lsb_stage *s, struct lsb_box **out, struct lsb_er
 
 /*
  * Nothing to compute: block until there is. That is one interval, and the message
- * that came last ended it: a plan is sent long before its hidden states, and is
- * not what held this rank up.
+ * that came last ended it. Hidden states are sent after their plan, so where both
+ * were found at once the plan is not what held this rank up.
  */
 static int block_for_message(struct lsb_stage *s, struct lsb_error *err)
 {
+	const int had_hidden = !s->is_first && lsb_inbox_next(&s->hidden_in);
 	const uint64_t t0 = lsb_now_ns();
 	struct lsb_box *lacking, *last = NULL;
 	const struct lsb_message *message;
@@ -163,6 +164,8 @@ static int block_for_message(struct lsb_stage *s, struct lsb_error *err)
 		s->own_since_ns = t0;
 		return rc;
 	}
+	if (s->has_plan && !had_hidden)
+		last = &s->hidden_in;
 	/* A plan is taken by now, but not given back. */
 	message = &last->ring[(last == &s->plan_in ? last->taken - 1 : last->taken) % last->depth];
 	lsb_stage_record_block(s, last, message, t0);
@@ -356,7 +359,7 @@ static int go_on(struct lsb_stage *s, struct lsb_error *err)
 }
 
 int lsb_stage_pass(struct lsb_stage *s, struct lsb_scheduler *scheduler, const struct lsb_token_sink *sink,
-		   struct lsb_error *err)
+		   uint64_t since_ns, struct lsb_error *err)
 {
 	int rc = LSB_OK;
 
@@ -364,7 +367,7 @@ int lsb_stage_pass(struct lsb_stage *s, struct lsb_scheduler *scheduler, const s
 	s->scheduler = scheduler;
 	s->sink = sink;
 	s->has_plan = s->pass_over = 0;
-	s->own_since_ns = lsb_now_ns();
+	s->own_since_ns = since_ns;
 	s->ticket_since_ns = 0;
 	s->own_lane = ~0u;
 	while (rc == LSB_OK && !(s->pass_over && s->n_works == 0)) {

@@ -77,10 +77,12 @@ const char *lsb_stage_path(const struct lsb_stage *s);
 
 /*
  * One pass over all sequences of `scheduler` (first stage), or until the first
- * stage says that the pass is over (`scheduler` NULL). [rank]
+ * stage says that the pass is over (`scheduler` NULL). This rank's own time
+ * counts from `since_ns`: when it arrived where all ranks start from, so that a
+ * late start is in its ledger too. [rank]
  */
 int lsb_stage_pass(struct lsb_stage *s, struct lsb_scheduler *scheduler, const struct lsb_token_sink *sink,
-		   struct lsb_error *err);
+		   uint64_t since_ns, struct lsb_error *err);
 
 /* lsb_host.progress of the rank: move messages on from inside a backend's step. [hot] */
 int lsb_stage_progress(void *stage);
