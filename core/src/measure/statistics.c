@@ -2,6 +2,8 @@
 #include "measure/statistics.h"
 
 #include <math.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,8 +180,91 @@ int lsb_mann_whitney(const double *a, size_t n, const double *b, size_t m, doubl
 		i += run;
 	}
 	free(all);
-	*p = ties > 0 || n * m > 10000 ? normal_p(*u, n, m, ties) : exact_p(*u, n, m);
+	*p = ties > 0 || n * m > LSB_EXACT_PAIRS_MAX ? normal_p(*u, n, m, ties) : exact_p(*u, n, m);
 	return isnan(*p) ? -1 : 0;
+}
+
+/*
+ * How many of the n * m ordered ratios lie outside each end of the 95 % interval:
+ * the largest k with 1 - 2 P(U <= k) >= 0.95; -1 when there is none. *coverage is
+ * what that gives.
+ */
+static ptrdiff_t cut_of_u(size_t n, size_t m, double *coverage)
+{
+	const double nm = (double)n * (double)m, sd = sqrt(nm * (double)(n + m + 1) / 12.0);
+	const int is_exact = n * m <= LSB_EXACT_PAIRS_MAX;
+	double *ways = is_exact ? count_u(n, m) : NULL, all = 0, low = 0;
+	ptrdiff_t cut = -1;
+
+	if (is_exact && !ways)
+		return -1;
+	for (size_t u = 0; is_exact && u <= n * m; u++)
+		all += ways[u];
+	for (size_t k = 0; k < n * m / 2; k++) {
+		double covered;
+
+		low += is_exact ? ways[k] / all : 0;
+		covered = 1.0 - (is_exact ? 2.0 * low : erfc((nm / 2.0 - (double)k - 0.5) / sd / sqrt(2.0)));
+		if (covered < 0.95)
+			break;
+		*coverage = covered;
+		cut = (ptrdiff_t)k;
+	}
+	free(ways);
+	return cut;
+}
+
+int lsb_sample_ratio(const double *a, size_t n, const double *b, size_t m, double *ratio,
+		     struct lsb_interval *out)
+{
+	double *logs = NULL, coverage = 0;
+	ptrdiff_t cut;
+
+	for (size_t i = 0; i < n; i++)
+		if (!(a[i] > 0))
+			return -1;
+	for (size_t i = 0; i < m; i++)
+		if (!(b[i] > 0))
+			return -1;
+	if (n && m && n <= SIZE_MAX / sizeof(*logs) / m)
+		logs = malloc(n * m * sizeof(*logs));
+	if (!logs)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < m; j++)
+			logs[i * m + j] = log(a[i] / b[j]);
+	lsb_sort(logs, n * m);
+	*ratio = exp(lsb_median(logs, n * m));
+	cut = cut_of_u(n, m, &coverage);
+	if (cut >= 0)
+		*out = (struct lsb_interval){ .lo = exp(logs[cut]),
+					      .hi = exp(logs[n * m - 1 - (size_t)cut]),
+					      .coverage = coverage };
+	free(logs);
+	return cut >= 0;
+}
+
+double lsb_sign_test(size_t above, size_t below)
+{
+	return fmin(1.0, 2.0 * binomial_half_cdf(above < below ? above : below, above + below));
+}
+
+int lsb_holm(const double *p, size_t n, double *adjusted)
+{
+	double *sorted = malloc((n + 1) * sizeof(*sorted));
+
+	if (!sorted)
+		return -1;
+	memcpy(sorted, p, n * sizeof(*sorted));
+	lsb_sort(sorted, n);
+	/* the k-th smallest counts n - k times, and no p falls below one that was smaller */
+	for (size_t i = 0; i < n; i++) {
+		adjusted[i] = 0;
+		for (size_t k = 0; k < n && sorted[k] <= p[i]; k++)
+			adjusted[i] = fmax(adjusted[i], fmin(1.0, (double)(n - k) * sorted[k]));
+	}
+	free(sorted);
+	return 0;
 }
 
 int lsb_is_bimodal(const double *sorted, size_t n, double gap, size_t least)

@@ -39,12 +39,36 @@ int lsb_median_interval(const double *sorted, size_t n, double coverage, struct 
  */
 int lsb_paired_ratio(const double *a, const double *b, size_t n, double *median, struct lsb_interval *out);
 
+/* Above so many pairs of n and m values the distribution of U is taken as normal. */
+enum { LSB_EXACT_PAIRS_MAX = 10000 };
+
 /*
  * Two-sided Mann-Whitney test: U of `a` (ties count half) in *u, and the exact p
- * (normal approximation with tie correction when there are ties or n * m > 10000).
- * Returns 0, -1 when a side is empty or there is no memory.
+ * (normal approximation with tie correction when there are ties or n * m >
+ * LSB_EXACT_PAIRS_MAX). Returns 0, -1 when a side is empty or there is no memory.
  */
 int lsb_mann_whitney(const double *a, size_t n, const double *b, size_t m, double *u, double *p);
+
+/*
+ * The ratio of n values to m others that do not pair: the median of all n * m
+ * ratios, taken in logarithms (Hodges and Lehmann), and the interval that inverts
+ * the Mann-Whitney test at 0.95 (Moses; Hollander & Wolfe, "Nonparametric
+ * Statistical Methods", section 4.3). Returns 1 with an interval, 0 with the ratio
+ * alone (below 4 and 4), -1 when a side is empty, a value is not positive, or
+ * there is no memory.
+ */
+int lsb_sample_ratio(const double *a, size_t n, const double *b, size_t m, double *ratio,
+		     struct lsb_interval *out);
+
+/* Two-sided exact p of the sign test: `above` pairs one way, `below` the other; equal pairs do not count. */
+double lsb_sign_test(size_t above, size_t below);
+
+/*
+ * p of a family of n, corrected by Holm's step-down method ("A simple sequentially
+ * rejective multiple test procedure", 1979), in the order of `p`, at most 1 each.
+ * Returns 0, -1 without memory.
+ */
+int lsb_holm(const double *p, size_t n, double *adjusted);
 
 /*
  * Two regimes: sorted values whose largest gap exceeds `gap` (0.2) of the lower

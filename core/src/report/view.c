@@ -4,9 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "measure/verdict.h"
 #include "report/parts.h"
-
-#define NOISE_FLOOR 0.02 /* ratios this near to 1 are not told apart from it */
 
 const char *lsb_show(double value, char out[LSB_SHOWN])
 {
@@ -138,11 +137,9 @@ const char *lsb_verdict(const json_t *ratio)
 
 	if (json_array_size(ci) != 2)
 		return "unknown, too few launches for an interval";
-	if (json_number_value(json_array_get(ci, 0)) > 1 + NOISE_FLOOR)
-		return "faster";
-	if (json_number_value(json_array_get(ci, 1)) < 1 - NOISE_FLOOR)
-		return "slower";
-	return "no difference seen";
+	return lsb_verdict_word(lsb_verdict_of_interval(json_number_value(json_array_get(ci, 0)),
+							json_number_value(json_array_get(ci, 1)),
+							LSB_MORE_IS_FASTER));
 }
 
 /* The entry of `troubles` that says the same of another point; NULL when none does. */
