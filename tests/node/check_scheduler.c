@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/scheduler.h"
+#include "schedule/scheduler.h"
 
 enum { SEQUENCES_MAX = 24, IDS_MAX = 12, PROMPT_MAX = 40, STEPS_MAX = 4096, STOP_ID = 7 };
 

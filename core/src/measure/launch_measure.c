@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "measure/replay.h"
 #include "measure/settle.h"
+#include "measure/stage_times.h"
 #include "measure/statistics.h"
 
 /* Values of one latency over the requests of a launch. */
@@ -428,6 +429,9 @@ int lsb_measure_launch(const json_t *point, const json_t *ranks, const struct ls
 		json_object_set_new(line, "outputs_sha256", json_string(digest));
 		rc = set_pipelines(point, ranks, records, n_ranks, line, metrics, err);
 	}
+	if (rc == LSB_OK &&
+	    json_object_set_new(line, "stage_times", lsb_stage_times(ranks, records, n_ranks)))
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the times of %zu ranks", n_ranks);
 	totals_free(&totals);
 	return rc;
 }

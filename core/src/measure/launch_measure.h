@@ -12,7 +12,7 @@
 #include "measure/ledger.h"
 
 /*
- * Adds "ledger", "metrics", "settled" and "outputs_sha256" to `line`. `point` is
+ * Adds "ledger", "metrics", "settled", "stage_times" and "outputs_sha256" to `line`. `point` is
  * the journal's point object, `ranks` the RANK objects by rank, `records` theirs
  * in the same order. LSB_EPEER when the ranks' figures do not reconcile.
  */

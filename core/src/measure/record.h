@@ -14,7 +14,8 @@
 /* Kinds of interval; on one rank those marked T never overlap each other. */
 enum lsb_record_kind {
 	LSB_REC_COMPUTE =
-		1, /* T: blocked in (or polling only for) a backend ticket; aux = tokens, aux2 = outputs */
+		1, /* T: blocked in (or polling only for) a backend ticket; aux = tokens, aux2 = outputs,
+		      bytes = sum of the tokens' positions, which is what their attention looks back at */
 	LSB_REC_BLOCK = 2, /* T: blocked in the transport until message (peer, tag, sequence) came; aux =
 			      arrived_ns or 0 */
 	LSB_REC_SEND =

@@ -6,7 +6,7 @@
 #ifndef LSB_REQUESTS_H
 #define LSB_REQUESTS_H
 
-#include "node/scheduler.h"
+#include "schedule/scheduler.h"
 #include "node/stage.h"
 #include "plugin/loader.h"
 #include "wire/job.h"

@@ -140,6 +140,7 @@ static void add_figures(const struct lsb_session *s, json_t *rank)
 	set_seconds(rank, "connect_s", phases->connect_s);
 	set_seconds(rank, "warmup_s", phases->warmup_s);
 	set_seconds(rank, "run_s", phases->run_s);
+	set_seconds(rank, "cpu_s", s->cpu_s);
 	set_integer(rank, "load_bytes", s->info.load_bytes);
 	set_integer(rank, "weight_bytes", s->info.weight_bytes);
 	set_integer(rank, "kv_bytes", s->info.kv_bytes);

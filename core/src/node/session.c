@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/base.h"
 
@@ -301,12 +302,23 @@ static int barrier(struct lsb_session *s, struct lsb_error *err)
 				 err);
 }
 
+/* Processor time of this process so far, in seconds. */
+static double cpu_seconds(void)
+{
+	struct timespec now;
+
+	return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now)
+		       ? 0
+		       : (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 /* One pass over this replica's requests, or through what the first stage sends. */
 static int run_pass(struct lsb_session *s, struct lsb_error *err)
 {
 	const struct lsb_scheduler_limits limits = scheduler_limits(s);
 	struct lsb_scheduler *scheduler = NULL;
 	uint64_t arrived_ns;
+	double cpu_s;
 	int rc = LSB_OK;
 
 	if (is_first_stage(s))
@@ -316,9 +328,11 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 		rc = barrier(s, err);
 	if (rc == LSB_OK) {
 		lsb_recorder_reset(&s->recorder);
+		cpu_s = cpu_seconds();
 		s->run_t0_ns = lsb_now_ns();
 		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, arrived_ns, err);
 		s->run_t1_ns = lsb_now_ns();
+		s->cpu_s = cpu_seconds() - cpu_s;
 	}
 	lsb_scheduler_close(scheduler);
 	return rc;

@@ -35,6 +35,7 @@ struct lsb_session {
 	struct lsb_requests requests;
 	struct lsb_phases phases;
 	uint64_t run_t0_ns, run_t1_ns;
+	double cpu_s; /* processor time of this process in the run, all threads */
 	double read_bandwidth_alone, read_bandwidth_all; /* B/s; 0: not measured */
 	uint64_t peak_memory_bytes;			 /* VmHWM when the run ended */
 	struct lsb_wire_counters wire;

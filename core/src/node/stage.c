@@ -260,6 +260,16 @@ static int finish_step(struct lsb_stage *s, struct lsb_work *work, struct lsb_er
 					    plan->lane, plan->step, err);
 }
 
+/* What a step's attention looks back at: the sum of its tokens' positions. */
+static uint64_t sum_positions(const struct lsb_plan *plan)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < plan->n_tokens; i++)
+		sum += plan->tokens[i].position;
+	return sum;
+}
+
 /* Wait for the oldest ticket; an asynchronous backend only shortly, since messages may come meanwhile. */
 static int advance_work(struct lsb_stage *s, struct lsb_error *err)
 {
@@ -293,6 +303,7 @@ static int advance_work(struct lsb_stage *s, struct lsb_error *err)
 	record->sequence = work->plan.step;
 	record->aux = work->plan.n_tokens;
 	record->aux2 = work->plan.n_outputs;
+	record->bytes = sum_positions(&work->plan);
 	s->ticket_since_ns = 0;
 	return finish_step(s, work, err);
 }

@@ -24,7 +24,7 @@
 #include "node/link.h"
 #include "node/plan.h"
 #include "node/recorder.h"
-#include "node/scheduler.h"
+#include "schedule/scheduler.h"
 
 /* Told of ids as they become available to the workload. [hot] */
 struct lsb_token_sink {
