@@ -99,11 +99,12 @@ START_TEST(a_message_counts_from_its_send_to_its_arrival_where_the_receiver_was_
 	const struct lsb_record first[] = { message(LSB_REC_SEND, 10, 11, 1, 0, 0),
 					    message(LSB_REC_SEND, 20, 21, 1, 1, 0),
 					    step(0, 10, 1, 1, 0),
+					    { .kind = LSB_REC_SCHEDULE, .t0_ns = 0, .t1_ns = 9 * MS },
 					    { .kind = LSB_REC_SCHEDULE, .t0_ns = 0, .t1_ns = MS } };
 	const struct lsb_record second[] = { message(LSB_REC_BLOCK, 5, 14, 0, 0, 13),
 					     message(LSB_REC_BLOCK, 25, 28, 0, 1, 26),
 					     message(LSB_REC_BLOCK, 5, 14, 0, 7, 13) /* nobody sent it */ };
-	const struct lsb_rank_records records[] = { { 0, first, 4 }, { 1, second, 3 } };
+	const struct lsb_rank_records records[] = { { 0, first, 5 }, { 1, second, 3 } };
 	json_t *ranks = two_ranks("a", "a"), *times = lsb_stage_times(ranks, records, 2);
 	const json_t *rank = json_array_get(times, 0);
 

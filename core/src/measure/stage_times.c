@@ -246,12 +246,15 @@ static json_t *message_lines(const struct lsb_rank_records *mine, const struct l
 static void add_means(const struct lsb_rank_records *mine, json_t *times)
 {
 	double own_s = 0, steps = 0, tokens = 0, bytes = 0;
+	int began = 0; /* the first own work is the start itself, which others may have held up */
 
 	for (size_t i = 0; i < mine->n; i++) {
 		const struct lsb_record *r = &mine->records[i];
 
-		if (r->kind == LSB_REC_SCHEDULE)
-			own_s += length_s(r);
+		if (r->kind == LSB_REC_SCHEDULE) {
+			own_s += began ? length_s(r) : 0;
+			began = 1;
+		}
 		if (r->kind == LSB_REC_COMPUTE) {
 			steps++;
 			tokens += (double)r->aux;
