@@ -53,9 +53,9 @@ static void launch(const char *deed, int who, int size, struct lsb_outcome *out)
 		.jobs = jobs,
 		.size = size,
 		.log_prefix = prefix,
-		.timeout_ns = strcmp(deed, "deaf-to-quit") == 0 ? 1000000000u : 30000000000u,
-		.stall_ns = strcmp(deed, "stand-still") == 0 ? 500000000u : 20000000000u,
-		.silence_ns = strcmp(deed, "stop-run") == 0 ? 1000000000u : 20000000000u,
+		.timeout_ns = strcmp(deed, "deaf-to-quit") == 0 ? 1000000000u : 60000000000u,
+		.stall_ns = strcmp(deed, "stand-still") == 0 ? 3000000000u : 60000000000u,
+		.silence_ns = strcmp(deed, "stop-run") == 0 ? 3000000000u : 60000000000u,
 	};
 	struct lsb_error err;
 
@@ -157,7 +157,7 @@ static const struct misdeed {
 	  3,
 	  LSB_ETIMEDOUT,
 	  LSB_LAUNCH_FAILED,
-	  { "rank 1 on here", "said nothing for 1.", "'run'" } },
+	  { "rank 1 on here", "said nothing for 3.", "'run'" } },
 	{ "stand-still",
 	  1,
 	  2,

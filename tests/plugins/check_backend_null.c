@@ -100,7 +100,7 @@ static int pipeline_step(const struct lsb_batch *batch, int32_t *ids, long damag
 		int rc = ops->submit(pipeline.stage[s], batch, &io, &ticket, &err);
 
 		if (rc == LSB_OK)
-			rc = ops->wait(pipeline.stage[s], ticket, testhost_now(NULL) + 20000000000u, &err);
+			rc = ops->wait(pipeline.stage[s], ticket, testhost_now(NULL) + 60000000000u, &err);
 		if (rc)
 			return rc;
 		if (is_last)

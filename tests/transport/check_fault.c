@@ -105,8 +105,9 @@ START_TEST(delay_is_seen_by_the_receiver_and_not_by_the_sender)
 	sent = ranks_send(&ranks, 0, 1, 1, &out, 1);
 	ranks_finish(&ranks, 0,
 		     sent); /* the sender never waits for the delay: both are driven by this thread */
-	ck_assert_int_eq(ranks_wait(&ranks, 1, received, 0, &done), LSB_ETIMEDOUT);
-	ck_assert_int_eq(ranks_wait(&ranks, 1, received, 20 * SECOND, &done), LSB_OK);
+	/* A look in between ends at once, unless this thread was held up for the whole delay. */
+	if (ranks_wait(&ranks, 1, received, 0, &done) == LSB_ETIMEDOUT)
+		ck_assert_int_eq(ranks_wait(&ranks, 1, received, 60 * SECOND, &done), LSB_OK);
 	ck_assert_uint_ge(testhost_now(NULL) - begun, 100 * MS);
 	ck_assert_uint_ge(done.arrived_ns, begun + 100 * MS);
 	ck_assert_uint_eq(in, 7);
@@ -245,7 +246,7 @@ START_TEST(death_of_a_peer_comes_through)
 	received = ranks_receive(&ranks, 0, 1, 1, &in, 1);
 	ranks.ops->close(ranks.t[1]);
 	ranks.t[1] = NULL;
-	ck_assert_int_eq(ranks_wait(&ranks, 0, received, 20 * SECOND, &done), LSB_EPEER);
+	ck_assert_int_eq(ranks_wait(&ranks, 0, received, 60 * SECOND, &done), LSB_EPEER);
 	ck_assert_ptr_nonnull(strstr(ranks.err[0].msg, "rank 1"));
 	ranks_close(&ranks);
 }
