@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Configure, build and test tests/transport/mpi alone, with the MPI called LIBRARY.
+find_program(wrapper NAMES mpicc.${LIBRARY})
+if(NOT wrapper)
+	message("skipped: there is no mpicc.${LIBRARY}")
+	return()
+endif()
+function(run what)
+	execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+	if(NOT status EQUAL 0)
+		message(FATAL_ERROR "${what} failed (${status}):\n${output}")
+	endif()
+	message("${output}")
+endfunction()
+run("configure" ${CMAKE_COMMAND} -S ${SOURCE} -B ${WORK} -G ${GENERATOR} -DCMAKE_C_COMPILER=${CC} -DLSB_MPI=${LIBRARY})
+run("build" ${CMAKE_COMMAND} --build ${WORK})
+run("test" ctest --test-dir ${WORK} --output-on-failure)
