@@ -83,6 +83,29 @@ START_TEST(a_plugin_that_cannot_work_here_is_waived_with_its_reason)
 }
 END_TEST
 
+static int needs_mpirun(const char *transport)
+{
+	char *more = lsb_format("\"transport\": {\"name\": \"%s\", \"options\": []}", transport);
+	json_t *reply = plan(more);
+	int needs;
+
+	ck_assert_msg(reply != NULL, "%s", err.msg);
+	needs = json_is_true(json_object_get(json_object_get(reply, "transport"), "needs_mpirun"));
+	json_decref(reply);
+	free(more);
+	return needs;
+}
+
+START_TEST(a_chain_needs_mpirun_when_any_of_it_does)
+{
+	ck_assert(needs_mpirun("launched"));
+	ck_assert(needs_mpirun("wrap:launched"));
+	ck_assert(needs_mpirun("wrap:wrap2:launched"));
+	ck_assert(!needs_mpirun("old"));
+	ck_assert(!needs_mpirun("wrap:old"));
+}
+END_TEST
+
 static const struct {
 	const char *more;
 	int code;
@@ -125,8 +148,8 @@ START_TEST(a_list_shows_good_and_bad_side_by_side)
 		shadowed += json_is_true(json_object_get(plugin, "shadowed"));
 	}
 	ck_assert_uint_eq(bad, 2);
-	ck_assert_uint_eq(good, 18);
-	ck_assert_uint_eq(shadowed, 9);
+	ck_assert_uint_eq(good, 20);
+	ck_assert_uint_eq(shadowed, 10);
 	json_decref(reply);
 	free(text);
 }
@@ -138,6 +161,7 @@ int main(int argc, char **argv)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_plan_knows_model_lengths_and_files);
+	tcase_add_test(tc, a_chain_needs_mpirun_when_any_of_it_does);
 	tcase_add_test(tc, fewer_prompts_than_there_are_means_those_alone);
 	tcase_add_test(tc, a_plugin_that_cannot_work_here_is_waived_with_its_reason);
 	tcase_add_loop_test(tc, an_error_in_the_child_comes_back_as_itself, 0, LSB_COUNT(errors));

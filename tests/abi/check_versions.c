@@ -53,6 +53,31 @@ START_TEST(plugins_of_other_versions_load_and_run)
 }
 END_TEST
 
+START_TEST(files_of_a_rank_lie_beside_its_log_and_nowhere_else)
+{
+	static const char *const wrong[] = { "", ".", "../x", "a/b", "a b", "x\ny" };
+	struct lsb_loaded *l = load("old");
+	char path[256];
+
+	ck_assert_int_eq(l->host.file_path(l->host.context, "a.json", path, sizeof(path), &err),
+			 LSB_EUNAVAIL);
+	ck_assert_int_eq(lsb_host_set_files(LSB_BINARY_DIR "/7.1"), LSB_OK);
+	ck_assert_int_eq(l->host.file_path(l->host.context, "a.json", path, sizeof(path), &err), LSB_OK);
+	ck_assert_str_eq(path, LSB_BINARY_DIR "/7.1.a.json");
+	ck_assert_int_eq(
+		l->host.file_path(l->host.context, "a.json", path, sizeof(LSB_BINARY_DIR "/7.1"), &err),
+		LSB_EINVAL);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_int_eq(l->host.file_path(l->host.context, wrong[i], path, sizeof(path), &err),
+				 LSB_EINVAL);
+	ck_assert_int_eq(lsb_host_set_files("/no/such/folder/7.1"), LSB_OK);
+	ck_assert_int_eq(l->host.file_path(l->host.context, "a.json", path, sizeof(path), &err),
+			 LSB_EUNAVAIL);
+	ck_assert_int_eq(lsb_host_set_files(NULL), LSB_OK);
+	lsb_loaded_free(l);
+}
+END_TEST
+
 START_TEST(each_link_of_a_chain_wraps_the_next)
 {
 	struct lsb_loaded *l = load("wrap:wrap2:wrap:old");
@@ -172,6 +197,7 @@ int main(int argc, char **argv)
 	TCase *tc = tcase_create("versions");
 
 	tcase_add_loop_test(tc, plugins_of_other_versions_load_and_run, 0, LSB_COUNT(versions));
+	tcase_add_test(tc, files_of_a_rank_lie_beside_its_log_and_nowhere_else);
 	tcase_add_test(tc, each_link_of_a_chain_wraps_the_next);
 	tcase_add_test(tc, an_option_goes_to_the_first_of_the_chain_that_knows_it);
 	tcase_add_test(tc, an_unknown_option_names_the_nearest_and_its_line);

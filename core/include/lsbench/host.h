@@ -66,6 +66,15 @@ struct lsb_host {
 	 * reached as NAME:INNER. `out` lives until the handle is closed. [main]
 	 */
 	int (*inner)(void *context, const struct lsb_inner **out, struct lsb_error *err);
+
+	/*
+	 * Where this rank may leave a file called `name` ([A-Za-z0-9.-]+, such as
+	 * "trace.json"): a path beside the rank's log in the results folder, into
+	 * `to`. LSB_EUNAVAIL where nothing is being run (`lsbench describe`, `check`)
+	 * or the rank's machine does not have that folder; LSB_EINVAL when name or
+	 * path do not fit. Whoever creates the file keeps it small. [main]
+	 */
+	int (*file_path)(void *context, const char *name, char *to, size_t bytes, struct lsb_error *err);
 };
 
 /*

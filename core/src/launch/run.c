@@ -142,6 +142,9 @@ static int launch_ranks(struct run *r, const struct lsb_order_slot *slot, struct
 		.on_progress = on_progress,
 		.user = &r->progress,
 	};
+	/* Ranks may have another working folder than this process. */
+	char *folder = realpath(r->results.folder, NULL);
+	char *files = folder ? lsb_format("%s/logs/%lld", folder, (long long)r->next_launch) : NULL;
 	uint8_t nonce[16];
 	int rc;
 
@@ -150,6 +153,7 @@ static int launch_ranks(struct run *r, const struct lsb_order_slot *slot, struct
 		for (uint32_t i = 0; i < point->nodes; i++) {
 			lsb_prepared_job(r->prepared, prepared, i, nonce, &jobs[i]);
 			jobs[i].measure_peaks = slot->round == 0;
+			jobs[i].files = files;
 		}
 		rc = lsb_controller_launch(r->controller, &what, o, err);
 	} else {
@@ -157,6 +161,8 @@ static int launch_ranks(struct run *r, const struct lsb_order_slot *slot, struct
 	}
 	free(jobs);
 	free(prefix);
+	free(folder);
+	free(files);
 	return rc;
 }
 

@@ -46,10 +46,23 @@ static int load_plugin(const struct lsb_session *s, enum lsb_kind kind, const st
 						    plugin->options[i].where };
 	rc = lsb_loaded_configure(*out, settings, plugin->n_options, s->job.base, err);
 	free(settings);
-	if (rc || !(*out)->plugin.probe)
-		return rc;
-	*err = (struct lsb_error){ 0 };
-	return lsb_plugin_result(*out, "probe", (*out)->plugin.probe(&(*out)->host, err), err);
+	for (const struct lsb_loaded *at = *out; rc == LSB_OK && at; at = at->inner) {
+		if (!at->plugin.probe)
+			continue;
+		*err = (struct lsb_error){ 0 };
+		rc = lsb_plugin_result(at, "probe", at->plugin.probe(&at->host, err), err);
+	}
+	return rc;
+}
+
+/* Tell plugins where this rank's files go: results/logs/LAUNCH.RANK.*, beside its log. */
+static int name_files(const struct lsb_session *s, struct lsb_error *err)
+{
+	char *prefix = s->job.files ? lsb_format("%s.%d", s->job.files, (int)s->job.rank) : NULL;
+	const int rc = s->job.files && !prefix ? LSB_ENOMEM : lsb_host_set_files(prefix);
+
+	free(prefix);
+	return rc ? lsb_fail(err, rc, 0, "no memory for the path of a rank's files") : LSB_OK;
 }
 
 static uint32_t window_of(const struct lsb_job *job)
@@ -101,7 +114,9 @@ int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
 	s->stage = (uint32_t)s->job.rank % s->job.stages;
 	for (uint32_t i = 0; i < s->stage; i++)
 		s->first_layer += s->job.layers[i];
-	rc = load_plugin(s, LSB_BACKEND, &s->job.backend, &s->backend, err);
+	rc = name_files(s, err);
+	if (rc == LSB_OK)
+		rc = load_plugin(s, LSB_BACKEND, &s->job.backend, &s->backend, err);
 	if (rc == LSB_OK && s->job.size > 1)
 		rc = load_plugin(s, LSB_TRANSPORT, &s->job.transport, &s->transport, err);
 	if (rc == LSB_OK && is_first_stage(s))

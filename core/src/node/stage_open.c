@@ -34,7 +34,9 @@ static int32_t best_mem(uint32_t mask)
 static int choose_memory(struct lsb_stage *s, struct lsb_box_memory *memory, struct lsb_error *err)
 {
 	const struct lsb_stage_setup *setup = &s->setup;
-	const uint32_t caps = setup->transport->ops.transport.mem_caps;
+	const struct lsb_transport_ops *ops = &setup->transport->ops.transport;
+	const uint32_t caps =
+		LSB_HAS(ops, mem_caps_here) ? ops->mem_caps_here(setup->transport_handle) : ops->mem_caps;
 	const int32_t shared = best_mem(setup->info->mem_kinds & caps);
 	const int32_t local = shared >= 0 ? shared : best_mem(setup->info->mem_kinds);
 	const char *backend = setup->backend->plugin.name, *transport = setup->transport->plugin.name;

@@ -129,7 +129,7 @@ static int part_open(struct plan *p, enum lsb_kind kind, struct lsb_loaded **out
 	rc = files_describe(p, *out, name, part, err);
 	if (rc == LSB_OK && kind == LSB_TRANSPORT)
 		json_object_set_new(part, "needs_mpirun",
-				    json_boolean((*out)->ops.transport.flags & LSB_TRANSPORT_NEEDS_MPIRUN));
+				    json_boolean(lsb_loaded_needs_mpirun(*out)));
 	return rc ? rc : lsb_answer_probe(p->to, *out, err);
 }
 

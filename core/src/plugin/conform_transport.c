@@ -155,7 +155,7 @@ void lsb_conform_transport(const struct lsb_asker *to, const struct lsb_loaded *
 {
 	const char *excuse = NULL;
 
-	if (l->ops.transport.flags & LSB_TRANSPORT_NEEDS_MPIRUN)
+	if (lsb_loaded_needs_mpirun(l))
 		excuse = "not tried: its ranks must be started by mpirun";
 	else if (!(l->ops.transport.mem_caps & (1u << LSB_MEM_HOST)))
 		excuse = "not tried: it does not send from host memory";

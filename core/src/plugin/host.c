@@ -5,9 +5,11 @@
  * The log and the progress callback are one per process, set before plugins
  * run; a process is one rank.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "plugin/parts.h"
@@ -17,6 +19,7 @@ static struct {
 	void *progress_user;
 	void (*log)(void *user, const char *plugin, uint32_t level, const char *message);
 	void *log_user;
+	char *files; /* what paths of files begin with; NULL: no files */
 } hooks;
 
 static atomic_uint_fast64_t memory_now, memory_peak;
@@ -38,6 +41,13 @@ void lsb_host_set_log(void (*log)(void *user, const char *plugin, uint32_t level
 {
 	hooks.log = log;
 	hooks.log_user = user;
+}
+
+int lsb_host_set_files(const char *prefix)
+{
+	free(hooks.files);
+	hooks.files = prefix ? strdup(prefix) : NULL;
+	return prefix && !hooks.files ? LSB_ENOMEM : LSB_OK;
 }
 
 void lsb_host_memory(uint64_t *now_bytes, uint64_t *peak_bytes)
@@ -135,6 +145,33 @@ static int host_inner(void *context, const struct lsb_inner **out, struct lsb_er
 	return LSB_OK;
 }
 
+/* Only beside the logs: a name with a slash, or with a leading dot, could lead elsewhere. */
+static int host_file_path(void *context, const char *name, char *to, size_t bytes, struct lsb_error *err)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-";
+	const char *folder_end = hooks.files ? strrchr(hooks.files, '/') : NULL;
+	int n;
+
+	(void)context;
+	if (!name || !*name || *name == '.' || name[strspn(name, letters)])
+		return lsb_fail(err, LSB_EINVAL, 0, "'%.64s' is no name for a file of a rank",
+				name ? name : "");
+	if (!hooks.files)
+		return lsb_fail(err, LSB_EUNAVAIL, 0, "nothing is being run that could leave a file '%s'",
+				name);
+	n = snprintf(to, bytes, "%.*s", folder_end ? (int)(folder_end - hooks.files) : 1,
+		     folder_end ? hooks.files : ".");
+	if (n < 0 || (size_t)n >= bytes)
+		return lsb_fail(err, LSB_EINVAL, 0, "no room for the path of '%s'", name);
+	if (access(*to ? to : "/", W_OK | X_OK))
+		return lsb_fail(err, LSB_EUNAVAIL, errno, "this machine cannot write to '%s': %s", to,
+				strerror(errno));
+	n = snprintf(to, bytes, "%s.%s", hooks.files, name);
+	if (n < 0 || (size_t)n >= bytes)
+		return lsb_fail(err, LSB_EINVAL, 0, "no room for the path of '%s'", name);
+	return LSB_OK;
+}
+
 void lsb_host_init(struct lsb_loaded *l)
 {
 	l->host = (struct lsb_host){
@@ -146,5 +183,6 @@ void lsb_host_init(struct lsb_loaded *l)
 		.free = host_free,
 		.progress = host_progress,
 		.inner = host_inner,
+		.file_path = host_file_path,
 	};
 }

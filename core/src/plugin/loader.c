@@ -219,6 +219,14 @@ int lsb_loaded_configure(struct lsb_loaded *l, const struct lsb_setting *setting
 	return LSB_OK;
 }
 
+int lsb_loaded_needs_mpirun(const struct lsb_loaded *l)
+{
+	for (; l; l = l->inner)
+		if (l->plugin.kind == LSB_TRANSPORT && (l->ops.transport.flags & LSB_TRANSPORT_NEEDS_MPIRUN))
+			return 1;
+	return 0;
+}
+
 void lsb_loaded_free(struct lsb_loaded *l)
 {
 	while (l) {

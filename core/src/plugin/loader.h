@@ -79,6 +79,9 @@ int lsb_loaded_configure(struct lsb_loaded *l, const struct lsb_setting *setting
 
 void lsb_loaded_free(struct lsb_loaded *l);
 
+/* Whether any plugin of a transport's chain needs ranks that an MPI launcher started (fault:mpi). */
+int lsb_loaded_needs_mpirun(const struct lsb_loaded *l);
+
 /*
  * What an operation of `l` returned, made fit to show: `err`, zeroed by the
  * caller before the operation, gets a message where the plugin gave none (and an
@@ -112,6 +115,8 @@ void lsb_host_set_progress(int (*progress)(void *user), void *user);
 /* Where lsb_host.log lines go; default: stderr with "name: " before them. */
 void lsb_host_set_log(void (*log)(void *user, const char *plugin, uint32_t level, const char *message),
 		      void *user);
+/* What lsb_host.file_path puts before ".NAME" ("results/logs/0.1", copied); NULL, as at first: no files. */
+int lsb_host_set_files(const char *prefix);
 /* Bytes that all plugins of this process hold from lsb_host.alloc, now and at most so far. */
 void lsb_host_memory(uint64_t *now_bytes, uint64_t *peak_bytes);
 

@@ -76,15 +76,16 @@ char *lsb_job_format(const struct lsb_job *job)
 	for (size_t i = 0; i < sizeof(job->nonce); i++)
 		(void)snprintf(nonce + 2 * i, 3, "%02x", job->nonce[i]);
 	(void)snprintf(seed, sizeof(seed), "%llu", (unsigned long long)job->seed);
-	root = json_pack(
-		"{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s?, s:s, s:s, s:I, s:f, s:f, s:o, s:o, s:o, s:o, s:o}",
-		"rank", (int)job->rank, "size", (int)job->size, "host", (int)job->host, "host_count",
-		(int)job->host_count, "nonce", nonce, "bind_address", job->bind_address, "folders",
-		job->folders, "base", job->base, "model", job->model, "seed", seed, "timeout_ns",
-		(json_int_t)job->timeout_ns, "temperature", job->temperature, "top_p", job->top_p, "backend",
-		format_plugin(&job->backend), "transport", format_plugin(&job->transport), "workload",
-		format_plugin(&job->workload), "layers", format_numbers(job->layers, job->stages), "cpus",
-		format_numbers(job->cpus, job->n_cpus));
+	root = json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:s, s:s, s:I, s:f, s:f, s:o, s:o, "
+			 "s:o, s:o, s:o}",
+			 "rank", (int)job->rank, "size", (int)job->size, "host", (int)job->host, "host_count",
+			 (int)job->host_count, "nonce", nonce, "bind_address", job->bind_address, "folders",
+			 job->folders, "base", job->base, "files", job->files, "model", job->model, "seed",
+			 seed, "timeout_ns", (json_int_t)job->timeout_ns, "temperature", job->temperature,
+			 "top_p", job->top_p, "backend", format_plugin(&job->backend), "transport",
+			 format_plugin(&job->transport), "workload", format_plugin(&job->workload), "layers",
+			 format_numbers(job->layers, job->stages), "cpus",
+			 format_numbers(job->cpus, job->n_cpus));
 	if (!root)
 		return NULL;
 	for (size_t i = 0; i < LSB_COUNT(members); i++)
@@ -290,6 +291,7 @@ static int read_job(const json_t *root, struct lsb_job *job, struct lsb_error *e
 	    (rc = read_text(root, "bind_address", 0, &job->bind_address, err)) ||
 	    (rc = read_text(root, "folders", 0, &job->folders, err)) ||
 	    (rc = read_text(root, "base", 1, &job->base, err)) ||
+	    (rc = read_text(root, "files", 1, &job->files, err)) ||
 	    (rc = read_text(root, "model", 0, &job->model, err)) ||
 	    (rc = read_plugin(root, "backend", &job->backend, err)) ||
 	    (rc = read_plugin(root, "transport", &job->transport, err)) ||
@@ -342,6 +344,7 @@ void lsb_job_free(struct lsb_job *job)
 	free(job->bind_address);
 	free(job->folders);
 	free(job->base);
+	free(job->files);
 	free(job->model);
 	free(job->layers);
 	free(job->cpus);

@@ -31,6 +31,7 @@ struct lsb_job {
 	char *bind_address;	   /* for the transport */
 	char *folders;		   /* ':'-separated plugin folders */
 	char *base;		   /* folder that relative paths start from */
+	char *files;		   /* "/results/logs/0": files of rank r begin with FILES.r; NULL: none */
 	struct lsb_job_plugin backend, transport, workload;
 	char *model;
 	uint32_t *layers; /* [stages], layers of each stage, summing to the model's */
