@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fault:tcp makes the network worse by what it was told, and touches nothing else. Bounds are lower ones. */
 #include "../../plugins/transport-fault/emulate.h"
+#include "../../plugins/transport-fault/misfortune.h"
 #include "../../plugins/transport-tcp/tcp.h"
 #include "ranks.h"
 
@@ -8,10 +9,12 @@
 #define TCP LSB_BINARY_DIR "/plugins/lsbench-transport-tcp.so"
 #define MS UINT64_C(1000000)
 
-/* As in fault.c; the descriptor's options_size guards against drift. */
+/* As in fault.h; the descriptor's options_size guards against drift. */
 struct fault_options {
 	uint64_t delay_ns, jitter_ns, bandwidth;
 	int64_t drop_after, from_rank, seed;
+	int64_t drop_at, truncate_at, corrupt_at, reset_at, fail_at, only_tag;
+	uint32_t fail_op, reserved;
 };
 
 static struct fault_options options;
@@ -22,7 +25,7 @@ static struct ranks ranks;
 
 static void setup(void)
 {
-	options = (struct fault_options){ .drop_after = -1, .from_rank = -1, .seed = 1 };
+	options = (struct fault_options){ .drop_after = -1, .from_rank = -1, .seed = 1, .only_tag = -1 };
 }
 
 /* Open and connect ranks of fault:tcp or, in a chain, of fault:fault:tcp. */
@@ -234,6 +237,158 @@ START_TEST(dropped_messages_are_taken_and_never_come)
 }
 END_TEST
 
+START_TEST(fate_strikes_the_message_it_was_told_and_no_other)
+{
+	const struct fault_misfortune m = {
+		.drop_after = 7, .drop_at = 2, .truncate_at = 3, .corrupt_at = 4, .reset_at = 5
+	};
+	const enum fault_fate fates[] = { FAULT_PASSES,	   FAULT_DROPPED, FAULT_TRUNCATED,
+					  FAULT_CORRUPTED, FAULT_RESET,	  FAULT_PASSES,
+					  FAULT_PASSES,	   FAULT_DROPPED, FAULT_DROPPED };
+	const struct fault_misfortune none = { .drop_after = -1 };
+
+	for (uint64_t n = 1; n <= 9; n++) {
+		ck_assert_int_eq(fault_fate_of(&m, n), fates[n - 1]);
+		ck_assert_int_eq(fault_fate_of(&none, n), FAULT_PASSES);
+	}
+	ck_assert_int_eq(fault_fate_of(&none, UINT64_MAX), FAULT_PASSES);
+}
+END_TEST
+
+START_TEST(call_that_fails_is_the_one_that_was_told)
+{
+	struct fault_misfortune m = { .drop_after = -1, .fail_at = 3, .fail_op = FAULT_OP_IRECV };
+
+	for (int call = 1; call < 6; call++) {
+		ck_assert_int_eq(fault_call_fails(&m, FAULT_OP_ISEND), 0);
+		ck_assert_int_eq(fault_call_fails(&m, FAULT_OP_IRECV), call == 3);
+	}
+}
+END_TEST
+
+/* Three messages of 100 bytes, the second of which meets its fate; how many bytes come each time. */
+static void three_messages(uint8_t in[3][100], uint64_t bytes[3])
+{
+	static uint8_t out[3][100];
+
+	for (int i = 0; i < 3; i++) {
+		const uint32_t received = ranks_receive(&ranks, 1, 0, 1, in[i], 100);
+		uint32_t sent;
+
+		memset(out[i], i + 1, 100);
+		memset(in[i], 0, 100);
+		sent = ranks_send(&ranks, 0, 1, 1, out[i], 100);
+		bytes[i] = ranks_finish(&ranks, 1, received);
+		ck_assert_uint_eq(ranks_finish(&ranks, 0, sent), 100); /* the sender knows nothing */
+		ck_assert_int_eq(out[i][50], i + 1);		       /* and its bytes are untouched */
+	}
+}
+
+START_TEST(truncated_message_arrives_as_its_first_half)
+{
+	uint8_t in[3][100];
+	uint64_t bytes[3];
+
+	setup();
+	options.truncate_at = 2;
+	start(2);
+	three_messages(in, bytes);
+	ck_assert_uint_eq(bytes[0], 100);
+	ck_assert_uint_eq(bytes[1], 50);
+	ck_assert_uint_eq(bytes[2], 100);
+	ck_assert_uint_eq(in[1][49], 2);
+	ck_assert_uint_eq(in[1][50], 0);
+	ranks_close(&ranks);
+}
+END_TEST
+
+START_TEST(corrupted_message_differs_in_one_bit)
+{
+	uint8_t in[3][100];
+	uint64_t bytes[3];
+	int wrong = 0;
+
+	setup();
+	options.corrupt_at = 2;
+	start(2);
+	three_messages(in, bytes);
+	for (int i = 0; i < 3; i++)
+		for (int k = 0; k < 100; k++)
+			wrong += __builtin_popcount(in[i][k] ^ (unsigned)(i + 1)) * (i == 1 ? 1 : 100);
+	ck_assert_int_eq(wrong, 1);
+	ck_assert_uint_eq(bytes[1], 100);
+	ranks_close(&ranks);
+}
+END_TEST
+
+START_TEST(only_messages_of_the_tag_are_counted_and_touched)
+{
+	struct lsb_completion done;
+	uint8_t out = 7, in = 0;
+	uint32_t received;
+
+	setup();
+	options.drop_at = 1;
+	options.only_tag = 2;
+	start(2);
+	received = ranks_receive(&ranks, 1, 0, 1, &in, 1);
+	ranks_finish(&ranks, 0, ranks_send(&ranks, 0, 1, 1, &out, 1));
+	ranks_finish(&ranks, 1, received);
+	received = ranks_receive(&ranks, 1, 0, 2, &in, 1);
+	ranks_finish(&ranks, 0, ranks_send(&ranks, 0, 1, 2, &out, 1));
+	ck_assert_int_eq(ranks_wait(&ranks, 1, received, 50 * MS, &done), LSB_ETIMEDOUT);
+	ranks_finish(&ranks, 0, ranks_send(&ranks, 0, 1, 2, &out, 1));
+	ranks_finish(&ranks, 1, received); /* the next one of that tag takes its place */
+	ranks_close(&ranks);
+}
+END_TEST
+
+START_TEST(reset_breaks_the_sender_and_is_noticed_by_the_other_rank)
+{
+	const struct lsb_buf b = { .ptr = &ranks, .bytes = 1, .mem = LSB_MEM_HOST, .device = -1 };
+	struct lsb_completion done;
+	uint8_t in;
+	uint32_t received, request;
+
+	setup();
+	options.reset_at = 1;
+	options.from_rank = 0;
+	start(2);
+	received = ranks_receive(&ranks, 1, 0, 1, &in, 1);
+	for (int i = 0; i < 2; i++) { /* it lasts */
+		ck_assert_int_eq(ranks.ops->isend(ranks.t[0], 1, 1, &b, &request, &ranks.err[0]), LSB_EPEER);
+		ck_assert_ptr_nonnull(strstr(ranks.err[0].msg, "reset at message 1"));
+	}
+	ck_assert_int_eq(ranks.ops->barrier(ranks.t[0], AHEAD(SECOND), &ranks.err[0]), LSB_EPEER);
+	ck_assert_int_eq(ranks_wait(&ranks, 1, received, 20 * SECOND, &done), LSB_EPEER);
+	ranks_close(&ranks);
+}
+END_TEST
+
+START_TEST(failed_call_is_an_error_of_the_operation_and_lasts)
+{
+	struct lsb_completion done;
+	uint8_t in;
+	uint32_t received;
+
+	setup();
+	options.fail_at = 2;
+	options.fail_op = FAULT_OP_WAIT_ANY;
+	options.from_rank = 1;
+	start(2);
+	received = ranks_receive(&ranks, 1, 0, 1, &in, 1);
+	ck_assert_int_eq(ranks_wait(&ranks, 1, received, 0, &done), LSB_ETIMEDOUT);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(ranks_wait(&ranks, 1, received, 0, &done), LSB_EIO);
+		ck_assert_ptr_nonnull(strstr(ranks.err[1].msg, "call 2 of wait_any"));
+	}
+	received = ranks_receive(&ranks, 0, 1, 1, &in, 1);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(ranks_wait(&ranks, 0, received, 0, &done), LSB_ETIMEDOUT);
+	ranks_close(&ranks);
+}
+END_TEST
+
 START_TEST(death_of_a_peer_comes_through)
 {
 	struct lsb_completion done = { 0 };
@@ -277,6 +432,13 @@ int main(void)
 	tcase_add_test(tc, delayed_messages_keep_their_order);
 	tcase_add_test(tc, bandwidth_bounds_the_rate_of_a_link);
 	tcase_add_test(tc, dropped_messages_are_taken_and_never_come);
+	tcase_add_test(tc, fate_strikes_the_message_it_was_told_and_no_other);
+	tcase_add_test(tc, call_that_fails_is_the_one_that_was_told);
+	tcase_add_test(tc, truncated_message_arrives_as_its_first_half);
+	tcase_add_test(tc, corrupted_message_differs_in_one_bit);
+	tcase_add_test(tc, only_messages_of_the_tag_are_counted_and_touched);
+	tcase_add_test(tc, reset_breaks_the_sender_and_is_noticed_by_the_other_rank);
+	tcase_add_test(tc, failed_call_is_an_error_of_the_operation_and_lasts);
 	tcase_add_test(tc, death_of_a_peer_comes_through);
 	tcase_add_test(tc, fault_without_something_to_wrap_is_refused);
 	suite_add_tcase(suite, tc);
