@@ -71,7 +71,7 @@ static const struct lsb_record second[] = {
 	  .aux2 = 1,
 	  .peer = -1 },
 };
-static const struct lsb_rank_records records[] = { { 0, first, 2 }, { 1, second, 2 } };
+static const struct lsb_rank_records records[] = { { 0, first, 2, 0 }, { 1, second, 2, 0 } };
 
 static int measure(json_t *ranks, json_t *line, struct lsb_error *err)
 {

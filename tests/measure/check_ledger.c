@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "measure/ledger.h"
+#include "turns.h"
 
 #define MS 1000000u
 enum { ORIGIN = 1000 }; /* ms; t0 of all runs here, since 0 means unknown */
@@ -34,15 +35,15 @@ static struct lsb_record message(uint32_t kind, uint32_t from, uint32_t to, int3
 static struct lsb_ledger close_one(const struct lsb_record *mine, size_t n, const struct lsb_record *theirs,
 				   size_t m, uint32_t from, uint32_t to)
 {
-	const struct lsb_rank_records ranks[] = { { 0, mine, n }, { 1, theirs, m } };
+	const struct lsb_rank_records ranks[] = { { 0, mine, n, 0 }, { 1, theirs, m, 0 } };
 	struct lsb_ledger ledger;
 	double sum;
 
 	ck_assert_int_eq(lsb_ledger_close(ranks, 2, 0, (uint64_t)(ORIGIN + from) * MS,
 					  (uint64_t)(ORIGIN + to) * MS, &ledger, NULL),
 			 0);
-	sum = ledger.compute_s + ledger.wait_s + ledger.transfer_s + ledger.overhead_s +
-	      ledger.unattributed_s;
+	sum = ledger.compute_s + ledger.wait_s + ledger.transfer_s + ledger.wait_transfer_s +
+	      ledger.overhead_s + ledger.unattributed_s;
 	ck_assert_double_eq_tol(sum, ledger.wall_s, 1e-12);
 	return ledger;
 }
@@ -228,6 +229,181 @@ START_TEST(random_records_always_close)
 }
 END_TEST
 
+/* --- clocks that are known to 2 ms ------------------------------------------------------ */
+
+static struct lsb_ledger close_with_error(const struct lsb_record *block, const struct lsb_record *send)
+{
+	const struct lsb_rank_records ranks[] = { { 1, block, 1, 3 * MS }, { 2, send, 1, 5 * MS } };
+	struct lsb_ledger ledger;
+
+	ck_assert_int_eq(lsb_ledger_close(ranks, 2, 0, ORIGIN * (uint64_t)MS, (ORIGIN + 20) * (uint64_t)MS,
+					  &ledger, NULL),
+			 0);
+	return ledger;
+}
+
+START_TEST(a_transfer_below_the_clocks_error_is_not_told_from_waiting)
+{
+	const struct lsb_record block = message(LSB_REC_BLOCK, 0, 12, 2, LSB_TAG_IDS, 0, 11);
+	const struct lsb_record send = message(LSB_REC_SEND, 10, 10, 1, LSB_TAG_IDS, 0, 0);
+	const struct lsb_ledger ledger = close_with_error(&block, &send);
+
+	ck_ms(ledger.wait_transfer_s, 11);
+	ck_ms(ledger.wait_s, 0);
+	ck_ms(ledger.transfer_s, 0);
+	ck_ms(ledger.overhead_s, 1);
+	ck_ms(ledger.unattributed_s, 8);
+}
+END_TEST
+
+START_TEST(a_message_that_seems_to_arrive_before_it_was_sent_is_not_told_from_waiting)
+{
+	const struct lsb_record block = message(LSB_REC_BLOCK, 0, 12, 2, LSB_TAG_IDS, 0, 11);
+	const struct lsb_record send = message(LSB_REC_SEND, 13, 13, 1, LSB_TAG_IDS, 0, 0);
+
+	ck_ms(close_with_error(&block, &send).wait_transfer_s, 12);
+}
+END_TEST
+
+START_TEST(a_transfer_above_the_clocks_error_is_told_apart)
+{
+	const struct lsb_record block = message(LSB_REC_BLOCK, 0, 12, 2, LSB_TAG_IDS, 0, 11);
+	const struct lsb_record send = message(LSB_REC_SEND, 8, 8, 1, LSB_TAG_IDS, 0, 0);
+	const struct lsb_ledger ledger = close_with_error(&block, &send);
+
+	ck_ms(ledger.wait_transfer_s, 0);
+	ck_ms(ledger.wait_s, 8);
+	ck_ms(ledger.transfer_s, 3);
+}
+END_TEST
+
+START_TEST(messages_that_arrive_before_they_were_sent_are_counted)
+{
+	const struct lsb_record mine[] = { message(LSB_REC_RECV, 0, 12, 1, LSB_TAG_IDS, 0, 11),
+					   message(LSB_REC_RECV, 0, 12, 1, LSB_TAG_IDS, 1, 5),
+					   message(LSB_REC_RECV, 0, 4, 1, LSB_TAG_IDS, 2, 0) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 6, 6, 0, LSB_TAG_IDS, 0, 0),
+					     message(LSB_REC_SEND, 6, 6, 0, LSB_TAG_IDS, 1, 0),
+					     message(LSB_REC_SEND, 6, 6, 0, LSB_TAG_IDS, 2, 0) };
+	const struct lsb_rank_records ranks[] = { { 0, mine, 3, 0 }, { 1, theirs, 3, 0 } };
+	struct lsb_division division;
+
+	ck_assert_int_eq(
+		lsb_divide(ranks, 2, 0, ORIGIN * (uint64_t)MS, (ORIGIN + 20) * (uint64_t)MS, &division, NULL),
+		0);
+	ck_assert_uint_eq(division.misordered, 2);
+	lsb_division_free(&division);
+}
+END_TEST
+
+/* --- whole runs and their steps ---------------------------------------------------------- */
+
+#define ck_ns(value, ns) ck_assert_double_eq_tol(value, (double)(ns)*1e-9, 1e-12)
+
+START_TEST(a_run_of_two_ranks_closes_with_what_was_put_into_it)
+{
+	static struct turns t;
+
+	turns_make(&t, (unsigned)_i, 20, 30000, 0);
+	for (size_t rank = 0; rank < 2; rank++) {
+		struct lsb_ledger ledger;
+
+		ck_assert_int_eq(lsb_ledger_close(t.ranks, 2, rank, t.t0, t.t1, &ledger, NULL), 0);
+		ck_ns(ledger.compute_s, t.computed[rank]);
+		ck_ns(ledger.wait_s, t.waited[rank]);
+		ck_ns(ledger.transfer_s, t.transferred[rank]);
+		ck_ns(ledger.overhead_s, t.own[rank]);
+		ck_ns(ledger.unattributed_s, 0);
+		ck_ns(ledger.wall_s, t.t1 - t.t0);
+	}
+}
+END_TEST
+
+static void add_parts(struct lsb_ledger *to, const struct lsb_ledger *l)
+{
+	to->compute_s += l->compute_s;
+	to->wait_s += l->wait_s;
+	to->transfer_s += l->transfer_s;
+	to->wait_transfer_s += l->wait_transfer_s;
+	to->overhead_s += l->overhead_s;
+	to->unattributed_s += l->unattributed_s;
+	to->wall_s += l->wall_s;
+}
+
+/* Also where the run is cut short of the records, and where the clocks are not known. */
+START_TEST(steps_add_up_to_the_ledger_of_their_rank)
+{
+	static struct turns t;
+	const size_t rank = (size_t)_i % 2;
+	struct lsb_step_ledger *steps;
+	struct lsb_division division;
+	struct lsb_ledger whole, sum = { 0 };
+	size_t n;
+
+	turns_make(&t, (unsigned)_i, 30, 30000, 0);
+	t.t0 += (uint64_t)(_i % 3) * 400000;
+	t.t1 -= (uint64_t)(_i % 5) * 300000;
+	t.ranks[1].clock_error_ns = (uint64_t)(_i % 4) * 20000;
+	ck_assert_int_eq(lsb_ledger_close(t.ranks, 2, rank, t.t0, t.t1, &whole, NULL), 0);
+	ck_assert_int_eq(lsb_divide(t.ranks, 2, rank, t.t0, t.t1, &division, NULL), 0);
+	ck_assert_int_eq(lsb_ledger_steps(&t.ranks[rank], &division, &steps, &n, NULL), 0);
+	ck_assert_uint_ge(n, 20);
+	for (size_t i = 0; i < n; i++) {
+		const struct lsb_ledger *l = &steps[i].parts;
+
+		add_parts(&sum, l);
+		ck_assert_double_eq_tol(l->compute_s + l->wait_s + l->transfer_s + l->wait_transfer_s +
+						l->overhead_s + l->unattributed_s,
+					l->wall_s, 1e-12);
+		ck_assert_uint_eq(steps[i].from_ns, i ? steps[i - 1].to_ns : t.t0);
+		if (i + 1 < n)
+			ck_assert_uint_eq(steps[i].step, steps[0].step + i);
+	}
+	ck_assert_uint_eq(steps[n - 1].to_ns, t.t1);
+	ck_assert_uint_eq(steps[n - 1].step, LSB_NO_STEP);
+	ck_assert_double_eq_tol(sum.compute_s, whole.compute_s, 1e-11);
+	ck_assert_double_eq_tol(sum.wait_s, whole.wait_s, 1e-11);
+	ck_assert_double_eq_tol(sum.transfer_s, whole.transfer_s, 1e-11);
+	ck_assert_double_eq_tol(sum.wait_transfer_s, whole.wait_transfer_s, 1e-11);
+	ck_assert_double_eq_tol(sum.overhead_s, whole.overhead_s, 1e-11);
+	ck_assert_double_eq_tol(sum.unattributed_s, whole.unattributed_s, 1e-11);
+	ck_assert_double_eq_tol(sum.wall_s, whole.wall_s, 1e-11);
+	free(steps);
+	lsb_division_free(&division);
+}
+END_TEST
+
+/* With one group in flight, what one rank computes and works for a step is what the other waits for in it. */
+START_TEST(a_step_s_wait_is_the_other_rank_s_work)
+{
+	static struct turns t;
+	struct lsb_step_ledger *steps[2];
+	size_t n[2];
+
+	turns_make(&t, 7, 10, 30000, 0);
+	for (size_t rank = 0; rank < 2; rank++) {
+		struct lsb_division division;
+
+		ck_assert_int_eq(lsb_divide(t.ranks, 2, rank, t.t0, t.t1, &division, NULL), 0);
+		ck_assert_int_eq(lsb_ledger_steps(&t.ranks[rank], &division, &steps[rank], &n[rank], NULL),
+				 0);
+		lsb_division_free(&division);
+	}
+	ck_assert_uint_eq(n[0], 11);
+	ck_assert_uint_eq(n[1], 11);
+	for (size_t k = 1; k < 10; k++) {
+		const struct lsb_ledger *a = &steps[0][k].parts, *b = &steps[1][k].parts;
+
+		/* Rank 1's step k: from its compute of k - 1 to that of k. Rank 0 had ids to get meanwhile.
+		 */
+		ck_assert_double_ge(b->wait_s, a->compute_s);
+		ck_assert_double_ge(a->wait_s, steps[1][k - 1].parts.compute_s);
+	}
+	free(steps[0]);
+	free(steps[1]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ledger");
@@ -248,6 +424,13 @@ int main(void)
 	tcase_add_test(tc, hidden_transfer_is_unknown_where_no_arrival_is);
 	tcase_add_test(tc, nonsense_records_are_left_out);
 	tcase_add_loop_test(tc, random_records_always_close, 0, 50);
+	tcase_add_test(tc, a_transfer_below_the_clocks_error_is_not_told_from_waiting);
+	tcase_add_test(tc, a_message_that_seems_to_arrive_before_it_was_sent_is_not_told_from_waiting);
+	tcase_add_test(tc, a_transfer_above_the_clocks_error_is_told_apart);
+	tcase_add_test(tc, messages_that_arrive_before_they_were_sent_are_counted);
+	tcase_add_loop_test(tc, a_run_of_two_ranks_closes_with_what_was_put_into_it, 0, 20);
+	tcase_add_loop_test(tc, steps_add_up_to_the_ledger_of_their_rank, 0, 60);
+	tcase_add_test(tc, a_step_s_wait_is_the_other_rank_s_work);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

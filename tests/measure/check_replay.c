@@ -34,7 +34,7 @@ static double replay_ms(const struct schedule *s, size_t n_stages)
 	double makespan_s = 0;
 
 	for (size_t k = 0; k < n_stages; k++)
-		stages[k] = (struct lsb_rank_records){ (int32_t)k, s->steps, s->n };
+		stages[k] = (struct lsb_rank_records){ (int32_t)k, s->steps, s->n, 0 };
 	ck_assert_int_eq(lsb_replay(stages, n_stages, &makespan_s, NULL), 0);
 	return makespan_s * 1e3;
 }
@@ -123,7 +123,7 @@ END_TEST
 START_TEST(a_slow_stage_sets_the_pace)
 {
 	struct lsb_record slow[20], fast[20];
-	const struct lsb_rank_records stages[] = { { 0, fast, 20 }, { 1, slow, 20 } };
+	const struct lsb_rank_records stages[] = { { 0, fast, 20, 0 }, { 1, slow, 20, 0 } };
 	double makespan_s;
 
 	decode_in_lanes(&schedule, 4, 5, 4);
@@ -139,8 +139,8 @@ END_TEST
 START_TEST(stages_with_other_steps_are_refused)
 {
 	struct lsb_record other[4];
-	const struct lsb_rank_records fewer[] = { { 0, schedule.steps, 4 }, { 1, schedule.steps, 3 } };
-	const struct lsb_rank_records moved[] = { { 0, schedule.steps, 4 }, { 1, other, 4 } };
+	const struct lsb_rank_records fewer[] = { { 0, schedule.steps, 4, 0 }, { 1, schedule.steps, 3, 0 } };
+	const struct lsb_rank_records moved[] = { { 0, schedule.steps, 4, 0 }, { 1, other, 4, 0 } };
 	double makespan_s;
 
 	decode_in_lanes(&schedule, 4, 1, 2);
@@ -160,7 +160,7 @@ END_TEST
 
 START_TEST(steps_that_keep_one_pace_have_settled_and_too_few_cannot_tell)
 {
-	const struct lsb_rank_records all = { 0, schedule.steps, 100 }, few = { 0, schedule.steps, 30 };
+	const struct lsb_rank_records all = { 0, schedule.steps, 100, 0 }, few = { 0, schedule.steps, 30, 0 };
 
 	decode_in_lanes(&schedule, 1, 100, 1);
 	ck_assert_int_eq(lsb_steps_settled(&all), 1);

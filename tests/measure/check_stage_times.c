@@ -43,7 +43,7 @@ static json_t *times_of(json_t *ranks)
 	const struct lsb_record first[] = { step(0, 10, 64, 1, 2016), step(10, 11, 1, 1, 64),
 					    step(11, 13, 1, 1, 65), step(13, 19, 1, 1, 66) };
 	const struct lsb_record second[] = { step(10, 13, 64, 1, 2016) };
-	const struct lsb_rank_records records[] = { { 0, first, 4 }, { 1, second, 1 } };
+	const struct lsb_rank_records records[] = { { 0, first, 4, 0 }, { 1, second, 1, 0 } };
 	json_t *times = lsb_stage_times(ranks, records, 2);
 
 	json_decref(ranks);
@@ -104,7 +104,7 @@ START_TEST(a_message_counts_from_its_send_to_its_arrival_where_the_receiver_was_
 	const struct lsb_record second[] = { message(LSB_REC_BLOCK, 5, 14, 0, 0, 13),
 					     message(LSB_REC_BLOCK, 25, 28, 0, 1, 26),
 					     message(LSB_REC_BLOCK, 5, 14, 0, 7, 13) /* nobody sent it */ };
-	const struct lsb_rank_records records[] = { { 0, first, 5 }, { 1, second, 3 } };
+	const struct lsb_rank_records records[] = { { 0, first, 5, 0 }, { 1, second, 3, 0 } };
 	json_t *ranks = two_ranks("a", "a"), *times = lsb_stage_times(ranks, records, 2);
 	const json_t *rank = json_array_get(times, 0);
 

@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "measure/replay.h"
-#include "measure/settle.h"
+#include "measure/launch_ledger.h"
 #include "measure/stage_times.h"
 #include "measure/statistics.h"
 
@@ -96,8 +95,6 @@ static void add_request(struct totals *t, const json_t *request)
 	t->completed++;
 	t->generated += generated;
 	t->prompted += number(request, "prompt_tokens");
-	if (last > t->end_ns)
-		t->end_ns = last;
 	series_add(t, &t->ttft, seconds_between(arrival, first));
 	series_add(t, &t->e2e, seconds_between(arrival, last));
 	if (generated >= 2)
@@ -157,20 +154,40 @@ static int tabulate(const json_t *ranks, size_t prompts, const json_t **table, s
 	return LSB_OK;
 }
 
-static int gather(const json_t *point, const json_t *ranks, struct totals *t, struct lsb_error *err)
+/* When the first request was admitted and the last answer complete, on rank 0's clock. */
+static void find_ends(const json_t *ranks, const struct lsb_clock *clocks, struct totals *t)
 {
-	const size_t prompts = integer(point, "prompts");
-	const json_t **table = calloc(prompts + 1, sizeof(*table)), *rank;
-	int rc = table ? tabulate(ranks, prompts, table, err) : LSB_ENOMEM;
-	size_t r;
+	const json_t *rank, *request;
+	size_t r, i;
 
-	t->scores = json_object();
 	t->begin_ns = UINT64_MAX;
 	json_array_foreach(ranks, r, rank)
 	{
-		if (json_object_get(rank, "requests") && integer(rank, "run_t0_ns") < t->begin_ns)
-			t->begin_ns = integer(rank, "run_t0_ns");
+		const uint64_t begin = lsb_clock_align(&clocks[r], integer(rank, "run_t0_ns"));
+
+		if (json_object_get(rank, "requests") && begin < t->begin_ns)
+			t->begin_ns = begin;
+		json_array_foreach(json_object_get(rank, "requests"), i, request)
+		{
+			const uint64_t last = lsb_clock_align(&clocks[r], integer(request, "last_ns"));
+
+			if (strcmp(json_string_value(json_object_get(request, "finish")), "failed") != 0 &&
+			    last > t->end_ns)
+				t->end_ns = last;
+		}
 	}
+}
+
+static int gather(const json_t *point, const json_t *ranks, const struct lsb_clock *clocks, struct totals *t,
+		  struct lsb_error *err)
+{
+	const size_t prompts = integer(point, "prompts");
+	const json_t **table = calloc(prompts + 1, sizeof(*table));
+	int rc = table ? tabulate(ranks, prompts, table, err) : LSB_ENOMEM;
+
+	t->scores = json_object();
+	if (rc == LSB_OK)
+		find_ends(ranks, clocks, t);
 	for (size_t i = 0; i < prompts && rc == LSB_OK; i++) {
 		t->issued++;
 		add_ids(t, table[i]);
@@ -293,146 +310,46 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 	}
 }
 
-/*
- * Bytes of weights and KV that a rank's steps read from memory, from its
- * compute records: each step reads the rank's layers once, the head when it
- * gives output; the KV of earlier positions is left out (a lower bound).
- */
-static double bytes_read(const json_t *rank, const struct lsb_rank_records *records, int is_last)
+/* All of it, with the ranks' clocks known. */
+static int measure(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
+		   const struct lsb_clock *clocks, size_t n_ranks, json_t *line, struct lsb_error *err)
 {
-	const double layers = number(json_object_get(rank, "layers"), "count");
-	const double a_step = layers * number(rank, "layer_bytes"), head = number(rank, "head_bytes");
-	double bytes = 0;
+	json_t *metrics = json_object_get(line, "metrics");
+	struct lsb_rank_records *aligned = NULL;
+	struct totals totals = { 0 };
+	char digest[LSB_DIGEST_HEX];
+	int rc = gather(point, ranks, clocks, &totals, err);
 
-	for (size_t i = 0; i < records->n; i++)
-		if (records->records[i].kind == LSB_REC_COMPUTE)
-			bytes += a_step + (is_last && records->records[i].aux2 ? head : 0);
-	return bytes;
-}
-
-static json_t *ledger_json(size_t rank, size_t stages, const struct lsb_ledger *l, double read_bytes)
-{
-	json_t *hidden = l->knows_hidden ? json_real(l->hidden_transfer_s) : json_null();
-
-	return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:f}", "rank", (json_int_t)rank,
-			 "stage", (json_int_t)(rank % stages), "replica", (json_int_t)(rank / stages),
-			 "compute_s", l->compute_s, "wait_s", l->wait_s, "transfer_s", l->transfer_s,
-			 "overhead_s", l->overhead_s, "unattributed_s", l->unattributed_s, "wall_s",
-			 l->wall_s, "hidden_transfer_s", hidden, "read_bytes", read_bytes);
-}
-
-/* What the ledgers and replays of all pipelines come to. */
-struct pipelines {
-	json_t *ledger;
-	double communication_s, wait_s, replay_s;
-	int n_unreplayed, n_unsettled,
-		n_judged; /* pipelines: without replay, never settled, long enough to tell */
-};
-
-static double larger(double a, double b)
-{
-	return a > b ? a : b;
-}
-
-/* When a first stage had its last answer: the end of its pipeline's run, as run_s has it. */
-static uint64_t last_answer_ns(const json_t *head)
-{
-	const json_t *request;
-	uint64_t last = 0;
-	size_t i;
-
-	json_array_foreach(json_object_get(head, "requests"), i, request)
-	{
-		if (strcmp(json_string_value(json_object_get(request, "finish")), "failed") != 0 &&
-		    integer(request, "last_ns") > last)
-			last = integer(request, "last_ns");
+	if (rc == LSB_OK)
+		rc = lsb_records_align(records, n_ranks, clocks, &aligned, err);
+	if (rc == LSB_OK) {
+		set_throughput(metrics, ranks, &totals);
+		lsb_digest(totals.ids.data ? totals.ids.data : "", totals.ids.length, digest);
+		json_object_set_new(line, "outputs_sha256", json_string(digest));
+		rc = lsb_launch_ledger(point, ranks, aligned, clocks, n_ranks, line, metrics, err);
 	}
-	return last ? last : integer(head, "run_t1_ns");
-}
-
-/* Ledger and replay of the pipeline whose first stage is ranks[first]. */
-static int measure_pipeline(const json_t *ranks, const struct lsb_rank_records *records, size_t first,
-			    size_t stages, struct pipelines *out, struct lsb_error *err)
-{
-	const json_t *head = json_array_get(ranks, first);
-	const uint64_t t0 = integer(head, "run_t0_ns"), t1 = last_answer_ns(head);
-	double makespan = 0;
-	int settled;
-
-	if (t1 <= t0)
-		return lsb_fail(err, LSB_EPEER, 0, "rank %zu reports a run that ends before it begins",
-				first);
-	for (size_t k = 0; k < stages; k++) {
-		struct lsb_ledger ledger;
-		const int rc = lsb_ledger_close(records + first, stages, k, t0, t1, &ledger, err);
-
-		if (rc)
-			return rc;
-		json_array_append_new(out->ledger,
-				      ledger_json(first + k, stages, &ledger,
-						  bytes_read(json_array_get(ranks, first + k),
-							     &records[first + k], k == stages - 1)));
-		out->communication_s = larger(out->communication_s, ledger.transfer_s);
-		out->wait_s = larger(out->wait_s, ledger.wait_s);
-	}
-	/* A full recorder makes replay impossible, not the launch. */
-	if (lsb_replay(records + first, stages, &makespan, NULL) || !(makespan > 0))
-		out->n_unreplayed++;
-	out->replay_s = larger(out->replay_s, makespan);
-	settled = lsb_steps_settled(&records[first]);
-	out->n_judged += settled >= 0;
-	out->n_unsettled += settled == 0;
-	return LSB_OK;
-}
-
-static int set_pipelines(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
-			 size_t n_ranks, json_t *line, json_t *metrics, struct lsb_error *err)
-{
-	const size_t stages = integer(point, "stages");
-	struct pipelines all = { .ledger = json_array() };
-	int rc = LSB_OK;
-
-	if (stages == 0 || n_ranks % stages)
-		rc = lsb_fail(err, LSB_EINVAL, 0, "%zu ranks do not make pipelines of %zu stages", n_ranks,
-			      stages);
-	for (size_t first = 0; first < n_ranks && rc == LSB_OK; first += stages)
-		rc = measure_pipeline(ranks, records, first, stages, &all, err);
-	json_object_set_new(line, "ledger", all.ledger);
-	if (rc)
-		return rc;
-	set(metrics, "communication_s", all.communication_s);
-	set(metrics, "wait_s", all.wait_s);
-	json_object_set_new(line, "settled", all.n_judged ? json_boolean(all.n_unsettled == 0) : json_null());
-	if (all.n_unreplayed == 0) {
-		set(metrics, "replay_s", all.replay_s);
-		set(metrics, "replay_tokens_per_s", number(metrics, "generated_tokens") / all.replay_s);
-	}
-	return LSB_OK;
+	if (rc == LSB_OK &&
+	    json_object_set_new(line, "stage_times", lsb_stage_times(ranks, aligned, n_ranks)))
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the times of %zu ranks", n_ranks);
+	free(aligned);
+	totals_free(&totals);
+	return rc;
 }
 
 int lsb_measure_launch(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
 		       size_t n_ranks, json_t *line, struct lsb_error *err)
 {
-	struct totals totals = { 0 };
-	char digest[LSB_DIGEST_HEX];
-	json_t *metrics = json_object();
+	struct lsb_clock *clocks;
 	int rc;
 
-	json_object_set_new(line, "metrics", metrics);
+	json_object_set_new(line, "metrics", json_object());
 	if (json_array_size(ranks) != n_ranks)
 		return lsb_fail(err, LSB_EINVAL, 0, "%zu ranks reported, %zu sent records",
 				json_array_size(ranks), n_ranks);
-	rc = gather(point, ranks, &totals, err);
-	if (rc == LSB_OK) {
-		set_throughput(metrics, ranks, &totals);
-		lsb_digest(totals.ids.data ? totals.ids.data : "", totals.ids.length, digest);
-		json_object_set_new(line, "outputs_sha256", json_string(digest));
-		rc = set_pipelines(point, ranks, records, n_ranks, line, metrics, err);
-	}
-	if (rc == LSB_OK &&
-	    json_object_set_new(line, "stage_times", lsb_stage_times(ranks, records, n_ranks)))
-		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the times of %zu ranks", n_ranks);
-	totals_free(&totals);
+	clocks = lsb_clocks_fit(ranks);
+	rc = clocks ? measure(point, ranks, records, clocks, n_ranks, line, err)
+		    : lsb_fail(err, LSB_ENOMEM, 0, "no memory for the clocks of %zu ranks", n_ranks);
+	free(clocks);
 	return rc;
 }
 

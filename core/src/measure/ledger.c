@@ -5,9 +5,13 @@
 
 #include "lsbench/host.h"
 
-struct span {
-	uint64_t from, to;
-};
+const char *lsb_part_name(enum lsb_part part)
+{
+	static const char *const names[LSB_PARTS] = { "compute", "wait", "transfer", "wait+transfer",
+						      "overhead" };
+
+	return names[part];
+}
 
 static uint64_t at_least(uint64_t a, uint64_t b)
 {
@@ -19,44 +23,7 @@ static uint64_t at_most(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Length of [a0, a1] within [b0, b1]. */
-static uint64_t overlap(uint64_t a0, uint64_t a1, uint64_t b0, uint64_t b1)
-{
-	const uint64_t from = at_least(a0, b0), to = at_most(a1, b1);
-
-	return to > from ? to - from : 0;
-}
-
-static int compare_spans(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-
-	return (x->from > y->from) - (x->from < y->from);
-}
-
-/* Make n spans ascending and free of overlap, in place; how many remain. */
-static size_t merge_spans(struct span *spans, size_t n)
-{
-	size_t merged = 0;
-
-	qsort(spans, n, sizeof(*spans), compare_spans);
-	for (size_t i = 0; i < n; i++) {
-		if (merged && spans[i].from <= spans[merged - 1].to)
-			spans[merged - 1].to = at_least(spans[merged - 1].to, spans[i].to);
-		else
-			spans[merged++] = spans[i];
-	}
-	return merged;
-}
-
-static uint64_t total_length(const struct span *spans, size_t n)
-{
-	uint64_t length = 0;
-
-	for (size_t i = 0; i < n; i++)
-		length += spans[i].to - spans[i].from;
-	return length;
-}
+/* --- who sent what when ---------------------------------------------------------------- */
 
 static int compare_sends(const void *a, const void *b)
 {
@@ -96,135 +63,163 @@ static uint64_t send_time(const struct sends *sends, const struct lsb_record *me
 	return found ? (*found)->t0_ns : 0;
 }
 
+/* --- dividing -------------------------------------------------------------------------- */
+
 /*
- * Divide one block into wait, transfer and overhead. A block on a message whose
- * send nobody recorded stays out of all three, and so unattributed: it cannot
- * be told whether the peer was late or the link slow.
+ * Divide one block: before the message was sent is wait, until it was here
+ * transfer, the rest overhead. A block on a message whose send nobody recorded
+ * stays out of all, and so unattributed: it cannot be told whether the peer was
+ * late or the link slow. Where sending and arrival are nearer to each other than
+ * the clocks are known, neither can the first two be told apart.
  */
-static void divide_block(const struct lsb_record *block, uint64_t sent, uint64_t t0, uint64_t t1,
-			 uint64_t parts[3])
+static int divide_block(struct lsb_division *d, const struct lsb_record *block, uint64_t sent,
+			uint64_t error_ns)
 {
-	const uint64_t b0 = at_least(block->t0_ns, t0), b1 = at_most(block->t1_ns, t1);
-	uint64_t s, d;
+	const uint64_t b0 = at_least(block->t0_ns, d->t0), b1 = at_most(block->t1_ns, d->t1);
+	const uint64_t here = block->aux ? block->aux : block->t1_ns;
+	uint64_t s, arrived;
 
 	if (b1 <= b0 || sent == 0)
-		return;
+		return 0;
 	s = at_most(at_least(sent, b0), b1);
-	d = block->aux ? at_most(at_least(block->aux, s), b1) : b1;
-	parts[0] += s - b0;
-	parts[1] += d - s;
-	parts[2] += b1 - d;
+	arrived = block->aux ? at_most(at_least(block->aux, s), b1) : b1;
+	if (error_ns && (here < sent || here - sent < error_ns))
+		return lsb_spans_add(&d->parts[LSB_PART_WAIT_TRANSFER], b0, arrived) ||
+		       lsb_spans_add(&d->parts[LSB_PART_OVERHEAD], arrived, b1);
+	return lsb_spans_add(&d->parts[LSB_PART_WAIT], b0, s) ||
+	       lsb_spans_add(&d->parts[LSB_PART_TRANSFER], s, arrived) ||
+	       lsb_spans_add(&d->parts[LSB_PART_OVERHEAD], arrived, b1);
 }
 
-/* Append the parts of `mine`'s records of the kinds in `mask` (bit per kind) that lie within [t0, t1]. */
-static size_t collect_spans(const struct lsb_rank_records *mine, uint32_t mask, uint64_t t0, uint64_t t1,
-			    struct span *spans)
+/* Compute and own work. Records come from other processes: an unknown kind is no kind of ours. */
+static int add_own_time(struct lsb_division *d, const struct lsb_rank_records *mine)
 {
-	size_t n = 0;
-
 	for (size_t i = 0; i < mine->n; i++) {
-		const struct lsb_record *record = &mine->records[i];
+		const struct lsb_record *r = &mine->records[i];
+		const int works =
+			r->kind == LSB_REC_SEND || r->kind == LSB_REC_COPY || r->kind == LSB_REC_SCHEDULE;
 
-		/* records come from other processes: an unknown kind is no kind of ours */
-		if (record->kind < 32 && (mask >> record->kind & 1u) &&
-		    overlap(record->t0_ns, record->t1_ns, t0, t1) > 0)
-			spans[n++] = (struct span){ at_least(record->t0_ns, t0), at_most(record->t1_ns, t1) };
+		if ((works || r->kind == LSB_REC_COMPUTE) &&
+		    lsb_spans_add(&d->parts[works ? LSB_PART_OVERHEAD : LSB_PART_COMPUTE],
+				  at_least(r->t0_ns, d->t0), at_most(r->t1_ns, d->t1)))
+			return -1;
 	}
-	return n;
+	return 0;
 }
 
-/*
- * Compute and own overhead: each nanosecond once, compute first. Leaves what was
- * computed in `spans` (room for all of mine's records), merged; returns their number.
- */
-static size_t add_own_time(const struct lsb_rank_records *mine, uint64_t t0, uint64_t t1, struct span *spans,
-			   struct lsb_ledger *out)
+/* Divide what rank `mine` had from one peer, and find what its messages hid under compute. */
+static int add_messages(struct lsb_division *d, const struct lsb_rank_records *mine,
+			const struct lsb_rank_records *peer, const struct sends *sends,
+			const struct lsb_spans *computed)
 {
-	const uint32_t computing = 1u << LSB_REC_COMPUTE;
-	const uint32_t working = computing | 1u << LSB_REC_SEND | 1u << LSB_REC_COPY | 1u << LSB_REC_SCHEDULE;
-	const uint64_t all =
-		total_length(spans, merge_spans(spans, collect_spans(mine, working, t0, t1, spans)));
-	const size_t n = merge_spans(spans, collect_spans(mine, computing, t0, t1, spans));
-	const uint64_t compute = total_length(spans, n);
-
-	out->compute_s = (double)compute * 1e-9;
-	out->overhead_s = (double)(all - compute) * 1e-9;
-	return n;
-}
-
-/* Time of [from, to] that lies under `n` ascending spans without overlap. */
-static uint64_t time_under(const struct span *spans, size_t n, uint64_t from, uint64_t to)
-{
-	uint64_t under = 0;
-	size_t low = 0, high = n;
-
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (spans[middle].to <= from)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; low < n && spans[low].from < to; low++)
-		under += overlap(from, to, spans[low].from, spans[low].to);
-	return under;
-}
-
-/* Divide what rank `mine` had from one peer into parts, and find what its messages hid. */
-static void add_messages(const struct lsb_rank_records *mine, int32_t peer, const struct sends *sends,
-			 const struct span *computed, size_t n_computed, uint64_t t0, uint64_t t1,
-			 uint64_t parts[3], struct lsb_ledger *out)
-{
-	uint64_t hidden = 0;
+	const uint64_t error_ns = at_least(mine->clock_error_ns, peer->clock_error_ns) -
+				  at_most(mine->clock_error_ns, peer->clock_error_ns);
 
 	for (size_t i = 0; i < mine->n; i++) {
 		const struct lsb_record *record = &mine->records[i];
 		const int is_block = record->kind == LSB_REC_BLOCK;
 		uint64_t sent;
 
-		if (record->peer != peer || !(is_block || record->kind == LSB_REC_RECV))
+		if (record->peer != peer->rank || !(is_block || record->kind == LSB_REC_RECV))
 			continue;
 		sent = send_time(sends, record);
 		if (is_block) {
-			divide_block(record, sent, t0, t1, parts);
-		} else if (sent && record->aux > sent) {
-			hidden += time_under(computed, n_computed, sent, record->aux);
-			out->knows_hidden = 1;
+			if (divide_block(d, record, sent, error_ns))
+				return -1;
+			continue;
+		}
+		if (sent && (record->t1_ns < sent || (record->aux && record->aux < sent)))
+			d->misordered++;
+		if (sent && record->aux > sent) {
+			d->hidden_transfer_s += (double)lsb_spans_under(computed, sent, record->aux) * 1e-9;
+			d->knows_hidden = 1;
 		}
 	}
-	out->hidden_transfer_s += (double)hidden * 1e-9;
+	return 0;
+}
+
+/* Every moment in one part only: the earlier part has it. */
+static int separate(struct lsb_division *d)
+{
+	struct lsb_spans taken = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < LSB_PARTS && rc == 0; i++) {
+		lsb_spans_merge(&d->parts[i]);
+		rc = lsb_spans_subtract(&d->parts[i], &taken) || lsb_spans_unite(&taken, &d->parts[i]);
+	}
+	lsb_spans_free(&taken);
+	return rc;
+}
+
+int lsb_divide(const struct lsb_rank_records *ranks, size_t n_ranks, size_t which, uint64_t t0, uint64_t t1,
+	       struct lsb_division *out, struct lsb_error *err)
+{
+	const struct lsb_rank_records *mine = &ranks[which];
+	int failed;
+
+	*out = (struct lsb_division){ .t0 = t0, .t1 = t1 };
+	failed = add_own_time(out, mine);
+	lsb_spans_merge(&out->parts[LSB_PART_COMPUTE]);
+	for (size_t peer = 0; peer < n_ranks && !failed; peer++) {
+		struct sends sends;
+
+		if (peer == which)
+			continue;
+		failed = collect_sends(&ranks[peer], mine->rank, &sends) ||
+			 add_messages(out, mine, &ranks[peer], &sends, &out->parts[LSB_PART_COMPUTE]);
+		free(sends.list);
+	}
+	if (!failed && separate(out) == 0)
+		return LSB_OK;
+	lsb_division_free(out);
+	return lsb_fail(err, LSB_ENOMEM, 0, "no memory to close the ledger of rank %d", mine->rank);
+}
+
+void lsb_division_free(struct lsb_division *division)
+{
+	for (size_t i = 0; i < LSB_PARTS; i++)
+		lsb_spans_free(&division->parts[i]);
+}
+
+/* --- summing --------------------------------------------------------------------------- */
+
+struct lsb_ledger lsb_ledger_window(const struct lsb_division *division, uint64_t from, uint64_t to)
+{
+	const int is_whole = from <= division->t0 && to >= division->t1;
+	const uint64_t wall = to > from ? to - from : 0;
+	double s[LSB_PARTS];
+	uint64_t left = wall;
+
+	for (size_t i = 0; i < LSB_PARTS; i++) {
+		const uint64_t ns = lsb_spans_under(&division->parts[i], from, to);
+
+		s[i] = (double)ns * 1e-9;
+		left -= ns;
+	}
+	return (struct lsb_ledger){
+		.compute_s = s[LSB_PART_COMPUTE],
+		.wait_s = s[LSB_PART_WAIT],
+		.transfer_s = s[LSB_PART_TRANSFER],
+		.wait_transfer_s = s[LSB_PART_WAIT_TRANSFER],
+		.overhead_s = s[LSB_PART_OVERHEAD],
+		.unattributed_s = (double)left * 1e-9,
+		.wall_s = (double)wall * 1e-9,
+		.hidden_transfer_s = is_whole ? division->hidden_transfer_s : 0,
+		.knows_hidden = is_whole && division->knows_hidden,
+	};
 }
 
 int lsb_ledger_close(const struct lsb_rank_records *ranks, size_t n_ranks, size_t which, uint64_t t0,
 		     uint64_t t1, struct lsb_ledger *out, struct lsb_error *err)
 {
-	const struct lsb_rank_records *mine = &ranks[which];
-	struct span *spans = malloc((mine->n + 1) * sizeof(*spans));
-	uint64_t parts[3] = { 0 }; /* wait, transfer, overhead of blocks */
-	size_t n_computed;
-	int rc = LSB_OK;
+	struct lsb_division division;
+	const int rc = lsb_divide(ranks, n_ranks, which, t0, t1, &division, err);
 
-	*out = (struct lsb_ledger){ .wall_s = (double)(t1 - t0) * 1e-9 };
-	if (!spans)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory to close the ledger of rank %d", mine->rank);
-	n_computed = add_own_time(mine, t0, t1, spans, out);
-	for (size_t peer = 0; peer < n_ranks && rc == LSB_OK; peer++) {
-		struct sends sends;
-
-		if (peer == which)
-			continue;
-		if (collect_sends(&ranks[peer], mine->rank, &sends))
-			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory to close the ledger of rank %d",
-				      mine->rank);
-		else
-			add_messages(mine, ranks[peer].rank, &sends, spans, n_computed, t0, t1, parts, out);
-		free(sends.list);
-	}
-	free(spans);
-	out->wait_s = (double)parts[0] * 1e-9;
-	out->transfer_s = (double)parts[1] * 1e-9;
-	out->overhead_s += (double)parts[2] * 1e-9;
-	out->unattributed_s = out->wall_s - out->compute_s - out->wait_s - out->transfer_s - out->overhead_s;
-	return rc;
+	*out = (struct lsb_ledger){ 0 };
+	if (rc)
+		return rc;
+	*out = lsb_ledger_window(&division, t0, t1);
+	lsb_division_free(&division);
+	return LSB_OK;
 }

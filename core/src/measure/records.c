@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "measure/clock.h"
 
 enum { RANKS_MAX = 1 << 16 };
 static const uint64_t bytes_max = 1ull << 32; /* of one file */
@@ -73,6 +74,29 @@ static int read_file(struct lsb_records *r, const char *path, const json_t *desc
 	return view_ranks(r, got, path, err);
 }
 
+/* Bring the ranks' times to rank 0's clock, where they have clocks of their own. */
+static int align(struct lsb_records *r, const json_t *line, struct lsb_error *err)
+{
+	struct lsb_clock *clocks = lsb_clocks_of(line);
+	struct lsb_rank_records *aligned;
+	int shared = 1, rc = LSB_OK;
+
+	for (size_t i = 0; clocks && i < r->n; i++)
+		shared = shared && clocks[i].is_shared;
+	if (!clocks)
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the clocks of %zu ranks", r->n);
+	else if (!shared)
+		rc = lsb_records_align(r->ranks, r->n, clocks, &aligned, err);
+	if (rc == LSB_OK && !shared) {
+		free(r->ranks);
+		free(r->data);
+		r->ranks = aligned;
+		r->data = NULL;
+	}
+	free(clocks);
+	return rc;
+}
+
 int lsb_records_read(const char *dir, const json_t *line, struct lsb_records *out, struct lsb_error *err)
 {
 	const json_t *described = json_object_get(line, "records");
@@ -97,6 +121,8 @@ int lsb_records_read(const char *dir, const json_t *line, struct lsb_records *ou
 		rc = out->ranks ? read_file(out, path, described, err)
 				: lsb_fail(err, LSB_ENOMEM, 0, "no memory for records of %zu ranks", out->n);
 	}
+	if (rc == LSB_OK)
+		rc = align(out, line, err);
 	free(expected);
 	free(path);
 	if (rc)

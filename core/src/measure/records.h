@@ -17,11 +17,12 @@ struct lsb_records {
 	int64_t launch;			/* number of the launch, as in the journal */
 	struct lsb_rank_records *ranks; /* [n], by rank; owned, as is what they view */
 	size_t n;
-	char *data;
+	char *data; /* what they view; NULL: it lies behind `ranks` */
 };
 
 /*
- * Records of the launch whose journal line is `line`, from the folder `dir`.
+ * Records of the launch whose journal line is `line`, from the folder `dir`, on
+ * rank 0's clock.
  * LSB_EUNAVAIL when they were not kept; LSB_EIO when they cannot be read or are
  * not what the journal says. lsb_records_free gives them back.
  */
