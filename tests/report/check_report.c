@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "crafted.h"
 #include "measure/summary.h"
+#include "report/html.h"
 #include "report/report.h"
 
 #define GOLDEN LSB_SOURCE_DIR "/tests/report/golden/report.md"
@@ -121,8 +122,8 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	static const char *const names[] = { "journal.jsonl", "summary.json", "summary.csv",
-					     "report.md",     "out",	      "err" };
+	static const char *const names[] = { "journal.jsonl", "summary.json", "summary.csv", "report.md",
+					     "report.html",   "out",	      "err" };
 
 	for (size_t i = 0; i < LSB_COUNT(names); i++)
 		(void)remove(path_of(names[i]));
@@ -162,7 +163,7 @@ END_TEST
 
 START_TEST(rebuilding_gives_the_same_bytes)
 {
-	static const char *const names[] = { "summary.json", "summary.csv", "report.md" };
+	static const char *const names[] = { "summary.json", "summary.csv", "report.md", "report.html" };
 	char *before[LSB_COUNT(names)];
 
 	write_reports();
@@ -392,19 +393,23 @@ static void report_whatever(const json_t *lines)
 {
 	json_t *launches = json_copy((json_t *)(uintptr_t)lines),
 	       *header = json_incref(json_array_get(launches, 0));
-	struct lsb_text journal = { 0 }, shown = { 0 };
-	json_t *summary = NULL;
+	struct lsb_text journal = { 0 }, shown = { 0 }, page = { 0 };
+	struct lsb_gnuplot none = { .why = "not asked thousands of times" };
+	struct lsb_report_source source = { .header = header, .launches = launches };
 
 	json_array_remove(launches, 0);
-	if (lsb_summary_build(header, launches, &summary, NULL) == LSB_OK)
-		lsb_report_text(summary, 1, &shown);
+	if (lsb_summary_build(header, launches, &source.summary, NULL) == LSB_OK) {
+		lsb_report_text(source.summary, 1, &shown);
+		lsb_html_page(&source, &none, &page);
+	}
 	for (size_t i = 0; i < json_array_size(lines); i++)
 		add_line(&journal, json_incref(json_array_get(lines, i)));
 	write_file("journal.jsonl", journal.data, journal.length);
-	(void)lsb_report_write(folder, 0, NULL);
+	(void)lsb_report_write(folder, LSB_REPORT_NO_HTML, NULL);
 	lsb_text_free(&journal);
 	lsb_text_free(&shown);
-	json_decref(summary);
+	lsb_text_free(&page);
+	json_decref(source.summary);
 	json_decref(header);
 	json_decref(launches);
 }

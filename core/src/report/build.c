@@ -37,8 +37,8 @@ int lsb_report_open(const char *dir, struct lsb_report_source *out, struct lsb_e
 		return rc;
 	out->header = json_incref(json_array_get(lines, 0));
 	json_array_remove(lines, 0);
+	out->launches = lines;
 	rc = lsb_summary_build(out->header, lines, &out->summary, err);
-	json_decref(lines);
 	if (rc == LSB_OK)
 		out->environment = read_environment(dir);
 	else
@@ -51,6 +51,7 @@ void lsb_report_close(struct lsb_report_source *source)
 	json_decref(source->header);
 	json_decref(source->summary);
 	json_decref(source->environment);
+	json_decref(source->launches);
 	*source = (struct lsb_report_source){ 0 };
 }
 

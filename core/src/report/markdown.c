@@ -57,7 +57,7 @@ static const char *last_part(const char *text)
 	return slash ? slash + 1 : text;
 }
 
-static void add_shared(const json_t *points, struct lsb_text *to)
+void lsb_markdown_shared(const json_t *points, struct lsb_text *to)
 {
 	json_t *params = json_object_get(json_array_get(points, 0), "params"), *value;
 	const char *key;
@@ -74,19 +74,24 @@ static void add_shared(const json_t *points, struct lsb_text *to)
 	lsb_text_add(to, n ? ".\n\n" : "");
 }
 
-/* Factors that differ between points and have no column yet, as "key=value ...". */
-static void varied_cell(struct lsb_table *t, const json_t *points, const json_t *point)
+void lsb_markdown_varied(const json_t *points, const json_t *point, struct lsb_text *to)
 {
-	struct lsb_text text = { 0 };
 	const char *key;
 	json_t *value;
 
 	json_object_foreach(json_object_get(point, "params"), key, value)
 	{
 		if (!has_column(key) && !shared_value(points, key) && json_is_string(value))
-			lsb_text_add(&text, "%s%s=%s", text.length ? " " : "", key,
+			lsb_text_add(to, "%s%s=%s", to->length ? " " : "", key,
 				     last_part(json_string_value(value)));
 	}
+}
+
+static void varied_cell(struct lsb_table *t, const json_t *points, const json_t *point)
+{
+	struct lsb_text text = { 0 };
+
+	lsb_markdown_varied(points, point, &text);
 	lsb_table_cell(t, "%s", text.data ? text.data : "");
 	lsb_text_free(&text);
 }
@@ -116,7 +121,7 @@ static void add_configuration(const json_t *summary, struct lsb_text *to)
 	size_t i;
 
 	lsb_text_add(to, "## Configuration\n\n");
-	add_shared(points, to);
+	lsb_markdown_shared(points, to);
 	for (i = 0; i < LSB_COUNT(heads); i++)
 		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(points, i, point)

@@ -14,6 +14,7 @@ struct lsb_report_source {
 	json_t *header;	     /* the journal's first line */
 	json_t *summary;     /* docs/summary.md */
 	json_t *environment; /* environment.json; NULL when it is not there */
+	json_t *launches;    /* the journal's other lines */
 };
 
 int lsb_report_open(const char *dir, struct lsb_report_source *out, struct lsb_error *err);
@@ -24,6 +25,7 @@ void lsb_report_close(struct lsb_report_source *source);
 int lsb_report_json(const char *dir, const json_t *summary, struct lsb_error *err);
 int lsb_report_csv(const char *dir, const json_t *summary, struct lsb_error *err);
 int lsb_report_markdown(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
+int lsb_report_html(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
 /* Write `text` as DIR/NAME and free it. */
 int lsb_report_file(const char *dir, const char *name, struct lsb_text *text, struct lsb_error *err);
 
@@ -36,6 +38,10 @@ void lsb_markdown_outputs(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_definitions(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_environment(const json_t *environment, const json_t *header, struct lsb_text *to);
 void lsb_markdown_narrative(const json_t *summary, struct lsb_text *to);
+/* "The same for all points: key = `value`, ..." of factors without a column; nothing when there are none. */
+void lsb_markdown_shared(const json_t *points, struct lsb_text *to);
+/* Factors that differ between points and have no column, as "key=value ...". */
+void lsb_markdown_varied(const json_t *points, const json_t *point, struct lsb_text *to);
 
 /* --- view.c: looking into a summary --- */
 

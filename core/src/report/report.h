@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reports of a results folder, from its journal alone: summary.json,
- * summary.csv, report.md and what the terminal shows. The same journal always
+ * summary.csv, report.md, report.html and what the terminal shows. The same journal always
  * gives the same bytes.
  */
 #ifndef LSB_REPORT_H
