@@ -41,6 +41,8 @@ class Test(harness.Case):
         self.assertEqual([line["status"] for line in after[len(before):]], ["ok", "ok"])
         self.assertEqual({p["status"] for p in self.points().values()}, {"ok"})
         self.assertEqual({p["launches"] for p in self.points().values()}, {2})
+        stand = {f"{p['ledger_launch']}.bin" for p in self.points().values()}
+        self.assertEqual({file.name for file in (self.results / "records").iterdir()}, stand)
 
     def test_sigint_reports_and_resumes(self):
         self.check_cut(self.cut(signal.SIGINT))

@@ -60,6 +60,19 @@ class Test(harness.Case):
             self.assertEqual((self.results / line["records"]["file"]).stat().st_size,
                              16 * len(line["ranks"]) + 64 * line["records"]["count"])
 
+    def test_kept_records_are_those_of_the_launch_that_stands_for_its_point(self):
+        for keep, wanted in ("median", 1), ("all", 5), ("none", 0):
+            with self.subTest(keep=keep):
+                self.results = self.folder / keep
+                self.run_suite(PAIR, "--reps", "5", "--set", f"keep_records={keep}", out=keep)
+                files = {f"records/{file.name}" for file in (self.results / "records").iterdir()}
+                self.assertEqual(len(files), 2 * wanted)
+                told = {line["launch"]: line["records"] for line in self.journal()}
+                self.assertEqual(files - {records["file"] for records in told.values() if records}, set())
+                for point in self.points().values():
+                    if wanted:
+                        self.assertIn(told[point["ledger_launch"]]["file"], files)
+
     def test_default_folder_is_named_after_the_suite(self):
         self.run_suite(PAIR, "--reps", "1", out=None)
         self.assertEqual(len(list(self.folder.glob("results/e2e-*/summary.json"))), 1)

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "launch/header.h"
+#include "launch/keep.h"
 #include "launch/progress.h"
 #include "launch/results.h"
 #include "measure/environment.h"
@@ -29,6 +30,7 @@ struct run {
 	struct lsb_results results;
 	struct lsb_controller *controller;
 	struct lsb_progress progress;
+	struct lsb_kept kept;
 	struct lsb_order_slot *slots; /* all launches of the suite, in order */
 	size_t n_slots;
 	struct standing *standings; /* [n_points] */
@@ -53,9 +55,30 @@ static void stand(struct run *r, size_t point, uint32_t round, const char *statu
 	s->is_over |= strcmp(status, "waived") == 0 || s->failures >= FAILURES_IN_A_ROW;
 }
 
-/* Take over what an earlier run has done. */
-static void replay(struct run *r, const json_t *lines)
+/* Launches of a point that are still to come, at most. */
+static size_t rounds_left(const struct run *r, size_t point)
 {
+	const struct standing *s = &r->standings[point];
+	size_t left = 0;
+
+	for (uint32_t i = 0; i < r->prepared->points[point].point->reps && !s->is_over; i++)
+		left += !s->rounds[i];
+	return left;
+}
+
+/* Delete step records that keep_records = median will not keep, when up to `left` launches are still to come.
+ */
+static void prune_records(const struct run *r, size_t point, size_t left)
+{
+	if (strcmp(r->prepared->points[point].point->keep_records, "median") == 0)
+		lsb_kept_prune(&r->kept, point, left, r->results.folder);
+}
+
+/* Take over what an earlier run has done. */
+static int replay(struct run *r, const json_t *lines, struct lsb_error *err)
+{
+	int rc = LSB_OK;
+
 	for (size_t i = 1; i < json_array_size(lines); i++) {
 		const json_t *line = json_array_get(lines, i);
 		const char *id = json_string_value(json_object_get(line, "point"));
@@ -64,11 +87,17 @@ static void replay(struct run *r, const json_t *lines)
 
 		if (launch >= r->next_launch && launch < INT64_MAX)
 			r->next_launch = launch + 1;
-		for (size_t k = 0; id && status && k < r->prepared->n_points; k++)
-			if (strcmp(r->prepared->points[k].point->id, id) == 0)
-				stand(r, k, (uint32_t)json_integer_value(json_object_get(line, "round")),
-				      status, (int)json_integer_value(json_object_get(line, "code")));
+		for (size_t k = 0; id && status && k < r->prepared->n_points && rc == LSB_OK; k++) {
+			if (strcmp(r->prepared->points[k].point->id, id) != 0)
+				continue;
+			stand(r, k, (uint32_t)json_integer_value(json_object_get(line, "round")), status,
+			      (int)json_integer_value(json_object_get(line, "code")));
+			rc = lsb_kept_note(&r->kept, k, line, err);
+		}
 	}
+	for (size_t k = 0; k < r->prepared->n_points && rc == LSB_OK; k++)
+		prune_records(r, k, rounds_left(r, k));
+	return rc;
 }
 
 /* --- one launch --- */
@@ -82,8 +111,7 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 			   struct lsb_outcome *o, struct lsb_error *err)
 {
 	const struct lsb_point *point = r->prepared->points[slot->point].point;
-	const int keeps = strcmp(point->keep_records, "all") == 0 ||
-			  (strcmp(point->keep_records, "first") == 0 && slot->round == 0);
+	const int keeps = strcmp(point->keep_records, "none") != 0;
 	json_t *line = json_pack("{s:I, s:s, s:I, s:s}", "launch", (json_int_t)r->next_launch, "point",
 				 point->id, "round", (json_int_t)slot->round, "started", started);
 	json_t *records = NULL;
@@ -114,11 +142,14 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 	json_object_set_new(line, "records", records ? records : json_null());
 	if (rc == LSB_OK)
 		rc = lsb_journal_append(&r->results.journal, line, err);
+	if (rc == LSB_OK)
+		rc = lsb_kept_note(&r->kept, slot->point, line, err);
 	rate = json_number_value(json_object_get(json_object_get(line, "metrics"), "tokens_per_s"));
 	json_decref(line);
 	if (rc)
 		return rc;
 	stand(r, slot->point, slot->round, lsb_launch_status_name(o->status), o->code);
+	prune_records(r, slot->point, rounds_left(r, slot->point));
 	lsb_progress_end(&r->progress, o->status, rate, o->reason);
 	r->next_launch++;
 	return LSB_OK;
@@ -286,7 +317,7 @@ static int open_results(struct run *r, struct lsb_error *err)
 		rc = path ? lsb_journal_continue(path, whole, &r->results.journal, err)
 			  : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
 	if (rc == LSB_OK)
-		replay(r, lines);
+		rc = replay(r, lines, err);
 	free(path);
 	json_decref(lines);
 	return rc;
@@ -318,6 +349,8 @@ static int run_slots(struct run *r, struct lsb_error *err)
 	}
 	if (lsb_controller_interrupts(r->controller))
 		r->result->interrupted = 1;
+	for (size_t i = 0; i < r->prepared->n_points && rc == LSB_OK && !r->result->interrupted; i++)
+		prune_records(r, i, 0);
 	return rc;
 }
 
@@ -365,6 +398,8 @@ int lsb_run(const struct lsb_run_request *request, struct lsb_run_result *out, s
 	if (rc == LSB_OK)
 		rc = plan_slots(&r, err);
 	if (rc == LSB_OK)
+		rc = lsb_kept_open(&r.kept, request->prepared->n_points, err);
+	if (rc == LSB_OK)
 		rc = lsb_progress_open(&r.progress, request->prepared->n_points, request->is_quiet, err);
 	if (rc == LSB_OK)
 		rc = lsb_controller_open(&r.controller, err); /* from here on a signal cuts nothing in two */
@@ -381,6 +416,7 @@ int lsb_run(const struct lsb_run_request *request, struct lsb_run_result *out, s
 		free(r.standings[i].rounds);
 	free(r.standings);
 	free(r.slots);
+	lsb_kept_close(&r.kept);
 	json_decref(r.header);
 	return rc;
 }

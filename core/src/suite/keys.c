@@ -86,8 +86,9 @@ static const struct lsb_suite_key case_keys[] = {
 	  .help = "the case that holds this one's one-node points; auto: this case, then any; none" },
 	{ "pair_by", LSB_KEY_WORD, .def = "round", .choices = "round|none", CASE(pair_by),
 	  .help = "compare launches of one round with each other, or all with all" },
-	{ "keep_records", LSB_KEY_WORD, .def = "all", .choices = "all|first|none", CASE(keep_records),
-	  .help = "which launches' step records stay on disk" },
+	{ "keep_records", LSB_KEY_WORD, .def = "median", .choices = "all|median|none", CASE(keep_records),
+	  .help = "which launches' step records stay on disk; median: of the launch that stands for its "
+		  "point" },
 	{ "hosts", LSB_KEY_NAME, .def = "none", .offset = (size_t)-1,
 	  .help = "X of [hosts X]; none: this machine" },
 };
