@@ -32,7 +32,7 @@ int lsb_report_open(const char *dir, struct lsb_report_source *out, struct lsb_e
 			 : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
 
 	free(journal);
-	*out = (struct lsb_report_source){ 0 };
+	*out = (struct lsb_report_source){ .dir = dir };
 	if (rc)
 		return rc;
 	out->header = json_incref(json_array_get(lines, 0));

@@ -108,9 +108,9 @@ static void add_plots(size_t n, const char *latency, double highest, struct lsb_
 
 	lsb_text_add(
 		to,
-		"set lmargin 6.5\nset rmargin 2\nset bmargin 2.9\nset tmargin 0.8\nset xrange [0:%.9g]\n"
+		"set lmargin 7\nset rmargin 2\nset bmargin 2.9\nset tmargin 0.8\nset xrange [0:%.9g]\n"
 		"set yrange [0:100]\nset ytics 25\nset xtics %.9g\nset xlabel '%s (%s)' textcolor " LSB_QUIET
-		" offset 0,0.4\nset ylabel '%% of requests' textcolor " LSB_QUIET " offset 1\nplot ",
+		" offset 0,0.4\nset ylabel '%% of requests' textcolor " LSB_QUIET " offset 0.5\nplot ",
 		highest * scale * 1.04, lsb_chart_step(highest * scale, 6), name_of(latency),
 		in_ms ? "ms" : "s");
 	for (size_t i = 0; i < n; i++)

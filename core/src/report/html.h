@@ -55,6 +55,12 @@ void lsb_html_number(const struct lsb_page *page, double value); /* not finite: 
 void lsb_html_estimate(const struct lsb_page *page, const json_t *estimate);
 void lsb_html_estimate_inline(const struct lsb_page *page, const json_t *estimate);
 
+/* A bar as wide as its container: begin it, `words` for those who cannot see it; its end is "</svg>". */
+void lsb_html_bar(struct lsb_text *to, const char *words);
+/* A part of it from `from` percent on, `seconds` of `scale` wide. Returns where it ends. */
+double lsb_html_bar_part(struct lsb_text *to, const char *class, const char *words, double from,
+			 double seconds, double scale);
+
 /* A chart of gnuplot's in a figure; when it cannot be drawn, which one and why. Frees the chart. */
 void lsb_html_chart(const struct lsb_page *page, struct lsb_chart *chart);
 
@@ -62,6 +68,9 @@ void lsb_html_chart(const struct lsb_page *page, struct lsb_chart *chart);
 
 void lsb_html_verdict(const struct lsb_page *page); /* html_verdict.c */
 void lsb_html_why(const struct lsb_page *page);	    /* html_why.c */
+void lsb_html_ledger(const struct lsb_page *page);  /* html_ledger.c; within the section of why */
+/* What the ranks of a point did when, in the launch that its ledger is of; html_timeline.c. */
+void lsb_html_timeline(const struct lsb_page *page, const json_t *point);
 void lsb_html_kinds(const struct lsb_page *page);   /* html_kinds.c */
 void lsb_html_latency(const struct lsb_page *page); /* html_latency.c */
 void lsb_html_ranks(const struct lsb_page *page);   /* html_ranks.c: symmetry, memory, cold start */

@@ -26,6 +26,20 @@ static void flags_cell(const struct lsb_page *page, const json_t *point)
 	lsb_text_add(page->to, "</td>");
 }
 
+/* Whether any point of a kind has a flag: else they need no column. */
+static int has_flags(const json_t *summary, const char *kind)
+{
+	const json_t *point;
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (lsb_is_kind(point, kind) && json_array_size(json_object_get(point, "flags")))
+			return 1;
+	}
+	return 0;
+}
+
 static void add_results(const struct lsb_page *page, const char *kind)
 {
 	static const char *const heads[] = { "Point",
@@ -51,7 +65,7 @@ static void add_results(const struct lsb_page *page, const char *kind)
 	size_t i;
 
 	lsb_html_table(page, "Medians over launches, with the 95 % interval of the median", heads,
-		       LSB_COUNT(heads));
+		       LSB_COUNT(heads) - !has_flags(page->summary, kind));
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
 		if (!lsb_is_kind(point, kind) || !lsb_has_launches(point))
@@ -71,7 +85,8 @@ static void add_results(const struct lsb_page *page, const char *kind)
 		}
 		for (size_t k = 0; k < LSB_COUNT(behind); k++)
 			lsb_html_estimate(page, lsb_metric(point, behind[k]));
-		flags_cell(page, point);
+		if (has_flags(page->summary, kind))
+			flags_cell(page, point);
 		lsb_html_row_end(page);
 	}
 	lsb_html_table_end(page);

@@ -256,7 +256,7 @@ void lsb_html_table(const struct lsb_page *page, const char *caption, const char
 {
 	lsb_html_add(page->to,
 		     "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"%s\">\n<table>\n"
-		     "<caption>%s</caption>\n<thead><tr>",
+		     "<caption><span>%s</span></caption>\n<thead><tr>",
 		     caption, caption);
 	for (size_t i = 0; i < n; i++)
 		lsb_html_add(page->to,
@@ -322,7 +322,27 @@ static int is_constant(const json_t *estimate)
 	return json_array_size(samples) > 0;
 }
 
-static void add_estimate(const struct lsb_page *page, const json_t *estimate, int is_short)
+/* An interval in few characters: two or three digits are enough beside the value. */
+static void show_tight(const json_t *ci, char out[LSB_SHOWN])
+{
+	size_t length = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < 2 && json_array_size(ci) == 2; i++) {
+		const double value = json_number_value(json_array_get(ci, i)), size = fabs(value);
+		const char *format = size >= 100   ? "%s%.0f%s"
+				     : size >= 10  ? "%s%.1f%s"
+				     : size >= 0.1 ? "%s%.2f%s"
+						   : "%s%.2g%s";
+
+		length += (size_t)snprintf(out + length, LSB_SHOWN - length, format, i ? ", " : "[", value,
+					   i ? "]" : "");
+		if (length >= LSB_SHOWN)
+			return;
+	}
+}
+
+static void add_estimate(const struct lsb_page *page, const json_t *estimate, int is_tight)
 {
 	const json_t *value = json_object_get(estimate, "median");
 	char number[LSB_SHOWN], interval[LSB_SHOWN];
@@ -334,8 +354,11 @@ static void add_estimate(const struct lsb_page *page, const json_t *estimate, in
 		return;
 	}
 	lsb_html_add(page->to, "%s", lsb_show(json_number_value(value), number));
-	if (!is_constant(estimate) &&
-	    *lsb_show_interval(json_object_get(estimate, "ci95"), is_short, interval))
+	if (is_tight)
+		show_tight(json_object_get(estimate, "ci95"), interval);
+	else
+		lsb_show_interval(json_object_get(estimate, "ci95"), 0, interval);
+	if (*interval && !is_constant(estimate))
 		lsb_html_add(page->to, " <span class=\"ci\">%s</span>", interval);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Why N nodes are not N times as fast: for each point of several nodes its run
- * beside a part of the baseline's, in a bar and in words; then the ledger of all
- * ranks as stacked bars.
+ * beside a part of the baseline's, in a bar and in words, and its timeline.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,43 +9,7 @@
 
 #include "report/html.h"
 
-/* The parts of a rank's time: the same names, words and colours everywhere. */
-static const struct {
-	const char *key, *class, *words;
-} terms[] = { { "compute_s", "compute", "compute" },
-	      { "wait_s", "wait", "wait" },
-	      { "transfer_s", "transfer", "transfer" },
-	      { "overhead_s", "overhead", "overhead" },
-	      { "unattributed_s", "unattributed", "unattributed" } };
-
-static int is_closed(const json_t *point)
-{
-	return json_array_size(json_object_get(point, "ledger")) > 0 &&
-	       lsb_worst_unattributed(point) <= LSB_UNATTRIBUTED_MAX;
-}
-
-/* --- bars --- */
-
-static double bar_add(struct lsb_text *to, const char *class, const char *words, double from, double seconds,
-		      double scale)
-{
-	const double width = seconds / scale * 100;
-	char shown[LSB_SHOWN];
-
-	if (!(width > 0.02) || !isfinite(width))
-		return from;
-	lsb_html_add(to,
-		     "<rect class=\"%s\" x=\"%.3f%%\" width=\"%.3f%%\" height=\"100%%\"><title>%s %s "
-		     "s</title></rect>",
-		     class, from, width, words, lsb_show(seconds, shown));
-	return from + width;
-}
-
-static void bar_open(struct lsb_text *to, const char *words)
-{
-	lsb_html_add(to, "<svg class=\"bar\" role=\"img\" aria-label=\"%s\" width=\"100%%\" height=\"20\">",
-		     words);
-}
+enum { TIMELINES_MAX = 4 };
 
 /* --- one point against its baseline --- */
 
@@ -96,11 +59,12 @@ static void losses_bar(struct lsb_text *to, const json_t *taken)
 		scale += seconds;
 	}
 	scale -= saved; /* what was saved can only be drawn as less of the ideal */
-	bar_open(to, "the run's time, part by part; the list below says the same");
-	at = bar_add(to, "useful", "the ideal run", 0, lsb_number(taken, "ideal_s") + saved, scale + saved);
+	lsb_html_bar(to, "the run's time, part by part; the list below says the same");
+	at = lsb_html_bar_part(to, "useful", "the ideal run", 0, lsb_number(taken, "ideal_s") + saved,
+			       scale + saved);
 	for (size_t i = 0; i < LSB_COUNT(losses); i++)
-		at = bar_add(to, losses[i].class, losses[i].name, at,
-			     lsb_number(loss(taken, losses[i].name), "s"), scale + saved);
+		at = lsb_html_bar_part(to, losses[i].class, losses[i].name, at,
+				       lsb_number(loss(taken, losses[i].name), "s"), scale + saved);
 	lsb_text_add(to, "</svg>\n");
 }
 
@@ -151,7 +115,7 @@ static void losses_list(const struct lsb_page *page, const json_t *point, const 
 		if (!(fabs(seconds) >= 0.005 * run_s))
 			continue;
 		item(page, losses[i].class, seconds, run_s, losses[i].words);
-		if (losses[i].key && is_closed(point))
+		if (losses[i].key && lsb_ledger_is_shown(point))
 			by_rank(page->to, point, losses[i].key);
 		if (seconds < 0)
 			lsb_text_add(page->to, "; it took less than in the ideal run");
@@ -164,7 +128,7 @@ static void losses_list(const struct lsb_page *page, const json_t *point, const 
 }
 
 /* What would remain if messages were free, and what the extra nodes bought. */
-static void add_bounds(const struct lsb_page *page, const json_t *point)
+static void add_bounds(const struct lsb_page *page, const json_t *point, int is_first)
 {
 	const json_t *bound = lsb_scaling(point, "bound"),
 		     *concurrency = lsb_scaling(point, "speedup_equal_concurrency");
@@ -176,18 +140,19 @@ static void add_bounds(const struct lsb_page *page, const json_t *point)
 		lsb_html_add(
 			page->to,
 			"<p>Its own schedule, with the stage times that were measured and messages that cost "
-			"nothing, allows <b>%s times</b> at best; %.0f %% of that was reached. A faster link "
-			"can gain no more than what is missing there; the rest needs other stages, batches "
-			"or prompts in flight.</p>\n",
+			"nothing, allows <b>%s times</b> at best; %.0f %% of that was reached.%s</p>\n",
 			lsb_show(lsb_number(bound, "value"), shown),
-			lsb_number(json_object_get(point, "scaling"), "bound_share") * 100);
+			lsb_number(json_object_get(point, "scaling"), "bound_share") * 100,
+			is_first ? " A faster link can gain no more than what is missing there; the rest "
+				   "needs "
+				   "other stages, batches or prompts in flight."
+				 : "");
 	if (!concurrency)
 		return;
-	lsb_html_add(
-		page->to,
-		"<p>More nodes also means more sequences on their way at once. Against one node with as many "
-		"at once, <a href=\"#p-%s\">%s</a>, it is <b>",
-		lsb_text_of(concurrency, "baseline"), lsb_text_of(wide, "label"));
+	lsb_html_add(page->to,
+		     "<p>%sAgainst one node with as many at once, <a href=\"#p-%s\">%s</a>, it is <b>",
+		     is_first ? "More nodes also means more sequences on their way at once. " : "",
+		     lsb_text_of(concurrency, "baseline"), lsb_text_of(wide, "label"));
 	lsb_html_estimate_inline(page, concurrency);
 	lsb_html_add(page->to, " times</b> as fast: %s.</p>\n", lsb_verdict(concurrency));
 }
@@ -207,7 +172,7 @@ static void add_prediction(const struct lsb_page *page, const json_t *predicted)
 		lsb_number(predicted, "remainder_share") * 100);
 }
 
-static void add_point(const struct lsb_page *page, const json_t *point)
+static void add_point(const struct lsb_page *page, const json_t *point, int is_first, int with_timeline)
 {
 	const json_t *bounds = json_object_get(point, "bounds"), *taken = json_object_get(bounds, "losses");
 	const json_t *speedup = lsb_scaling(point, "speedup");
@@ -230,127 +195,11 @@ static void add_point(const struct lsb_page *page, const json_t *point)
 		losses_bar(page->to, taken);
 		losses_list(page, point, taken);
 	}
-	add_bounds(page, point);
+	add_bounds(page, point, is_first);
 	add_prediction(page, json_object_get(bounds, "predicted"));
+	if (with_timeline)
+		lsb_html_timeline(page, point);
 	lsb_text_add(page->to, "</article>\n");
-}
-
-/* --- the ledger of all ranks --- */
-
-static double largest_wall(const json_t *summary)
-{
-	const json_t *point, *row;
-	double largest = 0;
-	size_t i, k;
-
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		json_array_foreach(json_object_get(point, "ledger"), k, row)
-		{
-			if (is_closed(point) && isfinite(lsb_number(row, "wall_s")))
-				largest = fmax(largest, lsb_number(row, "wall_s"));
-		}
-	}
-	return largest;
-}
-
-static void add_rank(const struct lsb_page *page, const json_t *point, const json_t *row, double scale)
-{
-	const double wall = lsb_number(row, "wall_s");
-	char shown[LSB_SHOWN], words[160];
-	double at = 0;
-
-	(void)snprintf(words, sizeof(words),
-		       "compute %.0f %%, wait %.0f %%, transfer %.0f %%, overhead %.0f %% of %.4g s",
-		       lsb_percent(lsb_number(row, "compute_s"), wall),
-		       lsb_percent(lsb_number(row, "wait_s"), wall),
-		       lsb_percent(lsb_number(row, "transfer_s"), wall),
-		       lsb_percent(lsb_number(row, "overhead_s"), wall), wall);
-	lsb_html_add(
-		page->to,
-		"<tr><th scope=\"row\"><a href=\"#p-%s\">%s</a> <span class=\"quiet\">rank %.0f</span></th>"
-		"<td class=\"track\">",
-		lsb_text_of(point, "id"), lsb_text_of(point, "label"), lsb_number(row, "rank"));
-	bar_open(page->to, words);
-	for (size_t i = 0; i < LSB_COUNT(terms); i++)
-		at = bar_add(page->to, terms[i].class, terms[i].words, at, lsb_number(row, terms[i].key),
-			     scale);
-	lsb_html_add(page->to, "</svg></td><td class=\"n\">%s s</td></tr>\n", lsb_show(wall, shown));
-}
-
-static void add_bars(const struct lsb_page *page)
-{
-	const double scale = largest_wall(page->summary);
-	const json_t *point, *row;
-	size_t i, k;
-
-	if (!(scale > 0))
-		return;
-	lsb_text_add(page->to, "<figure>\n<figcaption>The run of every rank, in the launch nearest the median"
-			       "</figcaption>\n<table class=\"bars\" aria-label=\"Each rank's time\">"
-			       "<colgroup><col class=\"who\"><col><col class=\"much\"></colgroup><tbody>\n");
-	json_array_foreach(json_object_get(page->summary, "points"), i, point)
-	{
-		json_array_foreach(json_object_get(point, "ledger"), k, row)
-		{
-			if (is_closed(point))
-				add_rank(page, point, row, scale);
-		}
-	}
-	lsb_text_add(page->to, "</tbody></table>\n<ul class=\"legend\">");
-	for (i = 0; i < LSB_COUNT(terms); i++)
-		lsb_html_add(page->to, "<li><span class=\"mark box %s\"></span>%s</li>", terms[i].class,
-			     terms[i].words);
-	lsb_text_add(page->to, "</ul>\n</figure>\n");
-}
-
-static void add_rows(const struct lsb_page *page)
-{
-	static const char *const heads[] = { "Point",	      "#Rank",
-					     "#Stage",	      "#Compute (s)",
-					     "#Wait (s)",     "#Transfer (s)",
-					     "#Overhead (s)", "#Unattributed (s)",
-					     "#= Wall (s)",   "#Hidden transfer (s)" };
-	const json_t *point, *row, *hidden;
-	char shown[LSB_SHOWN];
-	size_t i, k;
-
-	lsb_html_table(page, "Ledger: wall = compute + wait + transfer + overhead + unattributed", heads,
-		       LSB_COUNT(heads));
-	json_array_foreach(json_object_get(page->summary, "points"), i, point)
-	{
-		json_array_foreach(json_object_get(point, "ledger"), k, row)
-		{
-			const double wall = lsb_number(row, "wall_s");
-
-			if (!is_closed(point))
-				continue;
-			lsb_html_row(page, point, 0);
-			lsb_html_add(page->to, "<td class=\"n\">%.0f</td><td class=\"n\">%.0f</td>",
-				     lsb_number(row, "rank"), lsb_number(row, "stage"));
-			for (size_t t = 0; t < LSB_COUNT(terms); t++)
-				lsb_html_add(page->to,
-					     "<td class=\"n\">%s <span class=\"ci\">%.0f %%</span></td>",
-					     lsb_show(lsb_number(row, terms[t].key), shown),
-					     lsb_percent(lsb_number(row, terms[t].key), wall));
-			lsb_html_number(page, wall);
-			hidden = json_object_get(row, "hidden_transfer_s");
-			lsb_html_add(page->to, "<td class=\"n\">%s</td>",
-				     json_is_number(hidden) ? lsb_show(json_number_value(hidden), shown)
-							    : "unknown");
-			lsb_html_row_end(page);
-		}
-	}
-	lsb_html_table_end(page);
-	json_array_foreach(json_object_get(page->summary, "points"), i, point)
-	{
-		if (lsb_worst_unattributed(point) > LSB_UNATTRIBUTED_MAX)
-			lsb_html_add(page->to,
-				     "<p>%s is not shown: %.1f %% of a rank's time is unattributed (limit "
-				     "%.0f %%).</p>\n",
-				     lsb_text_of(point, "label"), lsb_worst_unattributed(point) * 100,
-				     LSB_UNATTRIBUTED_MAX * 100);
-	}
 }
 
 /* Whether the report says why this point is not as many times as fast as it has nodes. */
@@ -385,15 +234,16 @@ static void add_title(const struct lsb_page *page)
 void lsb_html_why(const struct lsb_page *page)
 {
 	const json_t *point;
-	size_t i;
+	size_t i, n = 0;
 
 	add_title(page);
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
-		if (is_explained(point))
-			add_point(page, point);
+		if (is_explained(point)) {
+			add_point(page, point, n == 0, n < TIMELINES_MAX);
+			n++;
+		}
 	}
-	add_bars(page);
-	add_rows(page);
+	lsb_html_ledger(page);
 	lsb_html_close(page);
 }

@@ -15,6 +15,7 @@ struct lsb_report_source {
 	json_t *summary;     /* docs/summary.md */
 	json_t *environment; /* environment.json; NULL when it is not there */
 	json_t *launches;    /* the journal's other lines */
+	const char *dir;     /* of the results; borrowed. NULL: there is no folder */
 };
 
 int lsb_report_open(const char *dir, struct lsb_report_source *out, struct lsb_error *err);
@@ -69,6 +70,17 @@ int lsb_lacks_interval(const json_t *point);
 int lsb_is_own_baseline(const json_t *point);
 /* Largest |unattributed| share over the point's ledger; 0 without one. */
 double lsb_worst_unattributed(const json_t *point);
+
+/* The parts of a rank's time: the same order, words and colours (classes of style.css) everywhere. */
+enum { LSB_LEDGER_TERMS = 6 };
+struct lsb_ledger_term {
+	const char *key, *words, *class;
+};
+extern const struct lsb_ledger_term lsb_ledger_terms[LSB_LEDGER_TERMS];
+/* Whether a term is worth a column: wait+transfer is one only where some rank has any. */
+int lsb_ledger_has(const json_t *summary, size_t term);
+/* The point has a ledger that closes. */
+int lsb_ledger_is_shown(const json_t *point);
 
 /* Share of a rank's wall time that may be unattributed before its breakdown is not shown. */
 #define LSB_UNATTRIBUTED_MAX 0.02

@@ -142,6 +142,37 @@ const char *lsb_verdict(const json_t *ratio)
 							LSB_MORE_IS_FASTER));
 }
 
+const struct lsb_ledger_term lsb_ledger_terms[LSB_LEDGER_TERMS] = {
+	{ "compute_s", "compute", "compute" },	  { "wait_s", "wait", "wait" },
+	{ "transfer_s", "transfer", "transfer" }, { "wait_transfer_s", "wait+transfer", "either" },
+	{ "overhead_s", "overhead", "overhead" }, { "unattributed_s", "unattributed", "unattributed" },
+};
+
+int lsb_ledger_has(const json_t *summary, size_t term)
+{
+	const char *key = lsb_ledger_terms[term].key;
+	const json_t *point, *row;
+	size_t i, k;
+
+	if (strcmp(key, "wait_transfer_s") != 0)
+		return 1;
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		json_array_foreach(json_object_get(point, "ledger"), k, row)
+		{
+			if (lsb_number(row, key) > 0)
+				return 1;
+		}
+	}
+	return 0;
+}
+
+int lsb_ledger_is_shown(const json_t *point)
+{
+	return json_array_size(json_object_get(point, "ledger")) > 0 &&
+	       lsb_worst_unattributed(point) <= LSB_UNATTRIBUTED_MAX;
+}
+
 /* The entry of `troubles` that says the same of another point; NULL when none does. */
 static json_t *same_trouble(const json_t *troubles, const char *what, const char *why)
 {
