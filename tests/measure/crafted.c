@@ -26,12 +26,13 @@ static json_t *crafted_point(const struct crafted *c)
 	ck_assert_int_eq(
 		json_object_update_new(
 			out,
-			json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:b, s:b}",
-				  "nodes", c->nodes, "stages", c->nodes, "replicas", 1, "batch", c->batch,
-				  "in_flight", c->in_flight, "concurrency", c->batch * c->in_flight,
-				  "prompts", c->prompts, "max_new", 50, "threads", 1, "reps", c->reps, "stop",
-				  "length", "launcher", "local", "pinned", 1, "oversubscribed",
-				  c->oversubscribed)),
+			json_pack(
+				"{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:b, s:b}",
+				"nodes", c->nodes, "stages", c->nodes, "replicas", 1, "batch", c->batch,
+				"in_flight", c->in_flight, "concurrency", c->batch * c->in_flight, "prompts",
+				c->prompts, "distinct", 5, "max_new", 50, "threads", 1, "reps", c->reps,
+				"stop", "length", "launcher", "local", "pinned", 1, "oversubscribed",
+				c->oversubscribed)),
 		0);
 	return out;
 }
@@ -62,7 +63,62 @@ static json_t *crafted_ledger(const struct crafted *point, double run_s)
 	return ledger;
 }
 
-static json_t *crafted_ranks(const struct crafted *point, int measured)
+/* As the ledger's: three quarters compute, 2 GB a second of run time read; all tokens on every stage. */
+static json_t *crafted_work(const struct crafted *point, const struct crafted_launch *l)
+{
+	json_t *work = json_array();
+
+	for (int i = 0; i < point->nodes; i++)
+		json_array_append_new(
+			work,
+			json_pack("{s:i, s:{s:f, s:f, s:f, s:f, s:f, s:f, s:f}, s:{s:f, s:f, s:f, s:f, s:f, "
+				  "s:f, s:f}}",
+				  "rank", i, "decode", "steps", 200.0, "tokens",
+				  l->generated_tokens - point->prompts, "compute_s", 0.5 * l->run_s, "macs",
+				  1e9 * l->run_s, "bytes", 1.5e9 * l->run_s, "first_tokens", 1.0, "first_s",
+				  0.003, "prefill", "steps", 10.0, "tokens", l->prompt_tokens, "compute_s",
+				  0.25 * l->run_s, "macs", 2e9 * l->run_s, "bytes", 0.5e9 * l->run_s,
+				  "first_tokens", 32.0, "first_s", 0.02));
+	return work;
+}
+
+/* Stages that were alike would save a 32nd; messages as measured cost a quarter of a second. */
+static json_t *crafted_schedule(const struct crafted *point, const struct crafted_launch *l)
+{
+	json_t *row = json_pack("{s:i, s:f, s:f}", "replica", 0, "replay_s", l->replay_s, "balanced_s",
+				point->nodes > 1 ? l->replay_s * 31 / 32 : l->replay_s);
+
+	if (point->nodes > 1 && l->round == 0)
+		json_object_set_new(row, "link_s", json_real(l->replay_s + 0.25));
+	return json_pack("[o]", row);
+}
+
+/* What a launch that measured the machine says of it. */
+static void add_peaks(json_t *rank, const struct crafted *point, int i)
+{
+	json_object_update_new(rank, json_pack("{s:f, s:f, s:f, s:f}", "read_bandwidth_alone", 8e9,
+					       "read_bandwidth_all", 8e9 / point->nodes, "matmul_peak_alone",
+					       12e9, "matmul_peak_all", 12e9));
+	if (point->nodes > 1 && i == 0)
+		json_object_set_new(rank, "link",
+				    json_pack("{s:i, s:f, s:f, s:f}", "peer", 1, "latency_s", 1e-5,
+					      "bandwidth", 1e9, "residual", 0.0625));
+}
+
+/* Answers that depend on nothing but the prompt, which is request i modulo the baseline's five. */
+static json_t *crafted_requests(const struct crafted *point, const struct crafted_launch *l)
+{
+	json_t *requests = json_array();
+
+	for (int i = 0; i < point->prompts; i++)
+		json_array_append_new(requests,
+				      json_pack("{s:i, s:s, s:f, s:[i, i], s:I}", "i", i, "finish", "length",
+						"generated_tokens", l->generated_tokens / point->prompts,
+						"ids", i % 5, 7, "last_ns", (json_int_t)(l->run_s * 1e9)));
+	return requests;
+}
+
+static json_t *crafted_ranks(const struct crafted *point, const struct crafted_launch *l)
 {
 	json_t *ranks = json_array();
 
@@ -73,10 +129,15 @@ static json_t *crafted_ranks(const struct crafted *point, int measured)
 					 (json_int_t)(3 << 20), "peak_memory_bytes", (json_int_t)(128 << 20),
 					 "records_lost", 0, "invariant_over", 15);
 
-		if (measured) {
-			json_object_set_new(rank, "read_bandwidth_alone", json_real(8e9));
-			json_object_set_new(rank, "read_bandwidth_all", json_real(8e9 / point->nodes));
-		}
+		json_object_update_new(rank, json_pack("{s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}",
+						       "host", "here", "hidden_size", 576, "hidden_bytes",
+						       2304, "messages_received", 20000, "bytes_received",
+						       20000000, "spawn_s", 0.125, "load_s", 1.25,
+						       "preprocess_s", 0.25, "connect_s", 0.125));
+		if (l->round == 0)
+			add_peaks(rank, point, i);
+		if (i == 0)
+			json_object_set_new(rank, "requests", crafted_requests(point, l));
 		json_array_append_new(ranks, rank);
 	}
 	return ranks;
@@ -97,10 +158,11 @@ json_t *crafted_ok(const struct crafted *point, int number, const struct crafted
 						  l->generated_tokens, "success_rate", 1.0, "ttft_p50_s",
 						  l->run_s / 4, "ttft_p90_s", l->run_s / 3, "ttft_max_s",
 						  l->run_s / 2, "ttft_sd_s", 0.125, "rouge1", 0.3125));
-	line = json_pack("{s:i, s:s, s:i, s:s, s:n, s:o, s:o, s:o, s:b, s:s}", "launch", number, "point",
-			 point->id, "round", l->round, "status", "ok", "reason", "ranks",
-			 crafted_ranks(point, l->round == 0), "ledger", crafted_ledger(point, l->run_s),
-			 "metrics", metrics, "settled", 1, "outputs_sha256", "aaaa");
+	line = json_pack("{s:i, s:s, s:i, s:s, s:n, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "launch", number,
+			 "point", point->id, "round", l->round, "status", "ok", "reason", "ranks",
+			 crafted_ranks(point, l), "ledger", crafted_ledger(point, l->run_s), "work",
+			 crafted_work(point, l), "schedule", crafted_schedule(point, l), "metrics", metrics,
+			 "settled", 1, "outputs_sha256", "aaaa");
 	ck_assert_ptr_nonnull(line);
 	return line;
 }

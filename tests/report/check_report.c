@@ -271,6 +271,24 @@ static int is_map(const char *path)
 	return 0;
 }
 
+/* The name of a layout that many places share and that is documented once; NULL: `key` is the place's own. */
+static const char *shared_layout(const char *path, const json_t *value, const char *key)
+{
+	static const char *const finding[] = { "text", "points", "rule" };
+
+	if (strncmp(path, "points[].scaling.", 17) == 0 && json_object_get(value, "ci95"))
+		return "RATIO";
+	if (strncmp(path, "points[].work[].", 16) == 0)
+		return "PHASE";
+	if (strcmp(path, "points[].bounds.decode") == 0 || strcmp(path, "points[].bounds.prefill") == 0)
+		return "ROOF";
+	for (size_t i = 0; i < LSB_COUNT(finding); i++)
+		if (strncmp(path, "findings.", 9) == 0 && json_object_get(value, "text") &&
+		    strcmp(key, finding[i]) == 0)
+			return "FINDING";
+	return NULL;
+}
+
 /* Note the path of every key under `value`. */
 static void collect(json_t *value, const char *path, json_t *found)
 {
@@ -290,9 +308,8 @@ static void collect(json_t *value, const char *path, json_t *found)
 	}
 	json_object_foreach(value, key, inner)
 	{
-		const int is_ratio =
-			strncmp(path, "points[].scaling.", 17) == 0 && json_object_get(value, "ci95");
-		char *its = lsb_format("%s%s%s", is_ratio ? "RATIO" : path, *path || is_ratio ? "." : "",
+		const char *shared = shared_layout(path, value, key);
+		char *its = lsb_format("%s%s%s", shared ? shared : path, *path || shared ? "." : "",
 				       is_map(path) ? "*" : key);
 
 		if (!is_map(path))

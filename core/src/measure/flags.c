@@ -25,6 +25,20 @@ void lsb_point_flag(json_t *point, const char *flag, const char *reason)
 	json_object_set_new(json_object_get(point, "flag_reasons"), flag, json_string(reason));
 }
 
+void lsb_point_flag_more(json_t *point, const char *flag, const char *reason)
+{
+	const char *before = json_string_value(json_object_get(json_object_get(point, "flag_reasons"), flag));
+	json_t *both;
+
+	if (!before) {
+		lsb_point_flag(point, flag, reason);
+		return;
+	}
+	both = json_sprintf("%s; %s", before, reason);
+	if (both)
+		json_object_set_new(json_object_get(point, "flag_reasons"), flag, both);
+}
+
 static double number(const json_t *object, const char *key)
 {
 	return json_number_value(json_object_get(object, key));

@@ -7,6 +7,8 @@
 
 /* Add `flag` to a point once, with why (kept in "flag_reasons"). */
 void lsb_point_flag(json_t *point, const char *flag, const char *reason);
+/* The same, and where the flag is there already its reason grows: "one; other". */
+void lsb_point_flag_more(json_t *point, const char *flag, const char *reason);
 int lsb_point_has_flag(const json_t *point, const char *flag);
 
 /* Flags that follow from the point's own launches `ok` and its `entry` in the journal's `header`. */

@@ -12,6 +12,7 @@
 #include "measure/launch_ledger.h"
 #include "measure/stage_times.h"
 #include "measure/statistics.h"
+#include "measure/work.h"
 
 /* Values of one latency over the requests of a launch. */
 struct series {
@@ -328,6 +329,8 @@ static int measure(const json_t *point, const json_t *ranks, const struct lsb_ra
 		json_object_set_new(line, "outputs_sha256", json_string(digest));
 		rc = lsb_launch_ledger(point, ranks, aligned, clocks, n_ranks, line, metrics, err);
 	}
+	if (rc == LSB_OK)
+		lsb_work_add(ranks, aligned, n_ranks, (size_t)integer(point, "stages"), line);
 	if (rc == LSB_OK &&
 	    json_object_set_new(line, "stage_times", lsb_stage_times(ranks, aligned, n_ranks)))
 		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the times of %zu ranks", n_ranks);

@@ -13,13 +13,6 @@
 #include <jansson.h>
 
 /*
- * Model bandwidth utilisation of `launch`: bytes read / run time / read bandwidth
- * of a rank reading alone, of the rank where it is largest. 0 when no launch of
- * `launches`, those of the point, measured the bandwidth.
- */
-double lsb_memory_use(const json_t *launches, const json_t *launch);
-
-/*
  * {"read_bytes", "bandwidth_alone", "bandwidth_all", "memory_s", "share_of_run"} of
  * `launch`: memory_s is the least time that reading takes, by the slowest rank
  * alone or by all ranks together. JSON null when no bandwidth is known. New reference.

@@ -22,7 +22,7 @@ static size_t collect_steps(const struct lsb_rank_records *stage, const struct l
  * Every token wants output. A prompt of one token looks the same and is taken to
  * wait for its lane, as the first of its group does anyhow.
  */
-static int is_decode(const struct lsb_record *step)
+int lsb_step_is_decode(const struct lsb_record *step)
 {
 	return step->aux == step->aux2;
 }
@@ -38,21 +38,41 @@ static double later(double a, double b)
 	return a > b ? a : b;
 }
 
-static double replay_steps(const struct lsb_record *const *const *steps, size_t n_stages, size_t n_steps,
-			   struct lane *lanes, double *free_at)
+static double seconds_of(const struct lsb_record *step)
 {
+	return (double)(step->t1_ns - step->t0_ns) * 1e-9;
+}
+
+/* Of step `i` on any stage, were all stages alike. */
+static double mean_seconds(const struct lsb_record *const *const *steps, size_t n_stages, size_t i)
+{
+	double sum = 0;
+
+	for (size_t k = 0; k < n_stages; k++)
+		sum += seconds_of(steps[k][i]);
+	return sum / (double)n_stages;
+}
+
+static double replay_steps(const struct lsb_record *const *const *steps, size_t n_stages, size_t n_steps,
+			   const struct lsb_replay_costs *costs, struct lane *lanes, double *free_at)
+{
+	const double ids_s = n_stages > 1 ? costs->message_s : 0;
 	double end = 0;
 
 	for (size_t i = 0; i < n_steps; i++) {
 		const struct lsb_record *first = steps[0][i];
 		struct lane *lane = &lanes[first->group];
-		const int chunk = !is_decode(first);
+		const int chunk = !lsb_step_is_decode(first);
+		const double mean_s = costs->is_balanced ? mean_seconds(steps, n_stages, i) : 0;
+		const double hidden_s = costs->message_s + (double)first->aux * costs->token_s;
 		double at = chunk && lane->was_chunk ? 0 : lane->done;
 
 		for (size_t k = 0; k < n_stages; k++) {
-			at = later(at, free_at[k]) + (double)(steps[k][i]->t1_ns - steps[k][i]->t0_ns) * 1e-9;
+			at = later(k ? at + hidden_s : at, free_at[k]) +
+			     (costs->is_balanced ? mean_s : seconds_of(steps[k][i]));
 			free_at[k] = at;
 		}
+		at += ids_s;
 		lane->done = at;
 		lane->was_chunk = chunk;
 		end = later(end, at);
@@ -62,6 +82,14 @@ static double replay_steps(const struct lsb_record *const *const *steps, size_t 
 
 int lsb_replay(const struct lsb_rank_records *stages, size_t n_stages, double *makespan_s,
 	       struct lsb_error *err)
+{
+	const struct lsb_replay_costs as_measured = { 0 };
+
+	return lsb_replay_with(stages, n_stages, &as_measured, makespan_s, err);
+}
+
+int lsb_replay_with(const struct lsb_rank_records *stages, size_t n_stages,
+		    const struct lsb_replay_costs *costs, double *makespan_s, struct lsb_error *err)
 {
 	const struct lsb_record ***steps = calloc(n_stages, sizeof(*steps));
 	double *free_at = calloc(n_stages, sizeof(*free_at));
@@ -98,7 +126,7 @@ int lsb_replay(const struct lsb_rank_records *stages, size_t n_stages, double *m
 		lanes = calloc(n_lanes + 1, sizeof(*lanes));
 		if (lanes)
 			*makespan_s = replay_steps((const struct lsb_record *const *const *)steps, n_stages,
-						   n_steps, lanes, free_at);
+						   n_steps, costs, lanes, free_at);
 		else
 			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory to replay a schedule");
 	}

@@ -24,4 +24,18 @@
 int lsb_replay(const struct lsb_rank_records *stages, size_t n_stages, double *makespan_s,
 	       struct lsb_error *err);
 
+/* Other costs than those measured; zeroed: lsb_replay. */
+struct lsb_replay_costs {
+	int is_balanced;  /* each step takes the mean of its stages' times on all of them */
+	double message_s; /* of any message: hidden states to the next stage, ids back to the first */
+	double token_s;	  /* on top of it, of each token's hidden states */
+};
+
+/* The same with `costs`. */
+int lsb_replay_with(const struct lsb_rank_records *stages, size_t n_stages,
+		    const struct lsb_replay_costs *costs, double *makespan_s, struct lsb_error *err);
+
+/* Whether a compute record is a decode step: every token of it wants output. */
+int lsb_step_is_decode(const struct lsb_record *step);
+
 #endif

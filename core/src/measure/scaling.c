@@ -17,7 +17,6 @@
 #include "measure/summary.h"
 
 #define EQUAL_WORK 0.005 /* relative difference in tokens that still counts as the same work */
-#define NOISE 1.02	 /* a ratio this far above its limit is implausible */
 
 static const json_t *metric(const json_t *point, const char *name)
 {
@@ -231,31 +230,6 @@ static void add_bound(const json_t *point, const json_t *baseline, const struct 
 		json_real(number(json_object_get(scaling, "speedup"), "value") / number(best, "value")));
 }
 
-static double lower_end(const json_t *ratio)
-{
-	return json_number_value(json_array_get(json_object_get(ratio, "ci95"), 0));
-}
-
-static void check_plausible(json_t *point, const json_t *scaling, double nodes)
-{
-	const json_t *speedup = json_object_get(scaling, "speedup"),
-		     *bound = json_object_get(scaling, "bound");
-
-	if (nodes > 1 && lower_end(speedup) > nodes)
-		lsb_point_flag(point, "implausible",
-			       "efficiency above 1 with its interval above 1, and no cause is known");
-	if (nodes > 1 && lower_end(json_object_get(scaling, "speedup_equal_concurrency")) > nodes)
-		lsb_point_flag(
-			point, "implausible",
-			"more than the nodes' number times faster than one node at equal concurrency, and no "
-			"cause is known");
-	if (lower_end(json_object_get(scaling, "batch_efficiency")) > 1)
-		lsb_point_flag(point, "implausible",
-			       "batch efficiency above 1 with its interval above 1, and no cause is known");
-	if (bound && number(speedup, "value") > number(bound, "value") * NOISE)
-		lsb_point_flag(point, "implausible", "speedup above the bound of its own schedule");
-}
-
 /* --- points --- */
 
 static const struct comparison by_time = { "run_s", "run_s", 1, "S = run_s(1) / run_s(p); E = S / p" };
@@ -316,7 +290,6 @@ static void add_point(const json_t *entry, const json_t *summary, json_t *point)
 	add_ratio(entry, summary, point, "equal_cores", "speedup_equal_cores", how, scaling);
 	if (strcmp(kind, "batch") == 0)
 		add_batch_gain(entry, summary, point, scaling);
-	check_plausible(point, scaling, nodes);
 }
 
 void lsb_scaling_add(const json_t *header, json_t *summary)

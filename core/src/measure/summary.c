@@ -6,12 +6,18 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "measure/bounds.h"
+#include "measure/derive.h"
+#include "measure/findings.h"
 #include "measure/fit.h"
 #include "measure/flags.h"
 #include "measure/launch_measure.h"
+#include "measure/losses.h"
 #include "measure/memory.h"
+#include "measure/outputs.h"
 #include "measure/scaling.h"
 #include "measure/statistics.h"
+#include "measure/symmetry.h"
 
 enum { SUMMARY_SCHEMA = 1 };
 
@@ -118,10 +124,25 @@ static void add_metrics(json_t *point, const json_t *launches)
 		if (values && i == n)
 			json_object_set_new(out, name, metric_json(name, values, n));
 	}
-	for (size_t i = 0; values && i < n; i++)
-		values[i] = lsb_memory_use(launches, json_array_get(launches, i));
-	if (values && n && values[0] > 0)
-		json_object_set_new(out, "mbu", metric_json("mbu", values, n));
+	free(values);
+}
+
+/* What follows from a launch's ledger and the machine's peaks; likewise only what every launch has. */
+static void add_derived(json_t *point, const json_t *launches)
+{
+	const size_t n = json_array_size(launches);
+	const json_t *peaks = lsb_derive_peaks(launches);
+	json_t *out = json_object_get(point, "metrics");
+	double *values = calloc(n + 1, sizeof(*values));
+
+	for (const struct lsb_derived *d = lsb_derived_metrics; values && n && d->name; d++) {
+		size_t i = 0;
+
+		while (i < n && isfinite(values[i] = d->value(json_array_get(launches, i), peaks)))
+			i++;
+		if (i == n && !json_object_get(out, d->name))
+			json_object_set_new(out, d->name, metric_json(d->name, values, n));
+	}
 	free(values);
 }
 
@@ -143,23 +164,6 @@ static const json_t *median_launch(const json_t *launches, double median)
 		}
 	}
 	return best;
-}
-
-/* Digest that all launches agree on, or null. */
-static void add_outputs(json_t *point, const json_t *launches)
-{
-	json_t *first = json_object_get(json_array_get(launches, 0), "outputs_sha256"), *launch;
-	int equal = first != NULL;
-	size_t i;
-
-	json_array_foreach(launches, i, launch)
-	{
-		equal = equal && json_equal(json_object_get(launch, "outputs_sha256"), first);
-	}
-	json_object_set_new(point, "outputs",
-			    json_pack("{s:O?, s:n}", "sha256", equal ? first : NULL, "equal_to_baseline"));
-	if (first && !equal)
-		lsb_point_flag(point, "nondeterministic", "launches of this point gave different answers");
 }
 
 /* Status and reason from what was launched and what was asked for. */
@@ -218,7 +222,7 @@ static json_t *ranks_without_requests(const json_t *ranks)
 /* What the ok launches of a point say; every key is there even when there are none. */
 static void add_measurements(json_t *point, const json_t *ok)
 {
-	json_t *rounds = json_array(), *launch, *ledger;
+	json_t *rounds = json_array(), *launch, *ledger, *work;
 	const json_t *median;
 	size_t i;
 
@@ -228,6 +232,7 @@ static void add_measurements(json_t *point, const json_t *ok)
 	}
 	json_object_set_new(point, "rounds", rounds);
 	add_metrics(point, ok);
+	add_derived(point, ok);
 	json_object_set_new(point, "scaling", json_null());
 	median = median_launch(
 		ok, json_number_value(json_object_get(
@@ -237,8 +242,13 @@ static void add_measurements(json_t *point, const json_t *ok)
 			    median ? json_incref(json_object_get(median, "launch")) : json_null());
 	json_object_set_new(point, "ledger", ledger ? json_incref(ledger) : json_array());
 	json_object_set_new(point, "ranks", ranks_without_requests(json_object_get(median, "ranks")));
+	work = json_object_get(median, "work");
+	json_object_set_new(point, "work", work ? json_incref(work) : json_array());
 	json_object_set_new(point, "memory", median ? lsb_memory_bound(ok, median) : json_null());
-	add_outputs(point, ok);
+	json_object_set_new(point, "bounds", median ? lsb_bounds_json(point, ok, median) : json_null());
+	json_object_set_new(point, "symmetry", lsb_symmetry_json(point, ok));
+	json_object_set_new(point, "cold", lsb_cold_json(point, ok));
+	lsb_outputs_add(point, ok);
 }
 
 static json_t *point_json(const json_t *header, const json_t *entry, const json_t *launches, int interrupted)
@@ -260,32 +270,6 @@ static json_t *point_json(const json_t *header, const json_t *entry, const json_
 	lsb_flags_add(point, header, entry, ok);
 	json_decref(ok);
 	return point;
-}
-
-/* Whether each point's answers are those of its equal-batch baseline; null where their requests differ. */
-static void compare_outputs(const json_t *header, json_t *summary)
-{
-	const json_t *entry;
-	size_t i;
-
-	json_array_foreach(json_object_get(header, "points"), i, entry)
-	{
-		const char *id = json_string_value(json_object_get(entry, "id"));
-		const char *other = json_string_value(
-			json_object_get(json_object_get(entry, "baselines"), "equal_batch"));
-		json_t *point = id ? lsb_summary_point(summary, id) : NULL;
-		const json_t *baseline = other ? lsb_summary_point(summary, other) : NULL;
-		const json_t *mine = json_object_get(json_object_get(point, "outputs"), "sha256");
-		const json_t *theirs = json_object_get(json_object_get(baseline, "outputs"), "sha256");
-
-		if (!json_is_string(mine) || !json_is_string(theirs) ||
-		    !json_equal(json_object_get(point, "prompts"), json_object_get(baseline, "prompts")))
-			continue;
-		json_object_set_new(json_object_get(point, "outputs"), "equal_to_baseline",
-				    json_boolean(json_equal(mine, theirs)));
-		if (!json_equal(mine, theirs))
-			lsb_flag_outputs(point);
-	}
 }
 
 /* A run that was cut short ends its journal with the launch that it cut. */
@@ -324,7 +308,9 @@ int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out
 	}
 	lsb_scaling_add(header, summary);
 	json_object_set_new(summary, "fits", lsb_fits(summary));
-	compare_outputs(header, summary);
+	lsb_outputs_compare(header, summary, launches);
+	lsb_losses_add(summary);
+	json_object_set_new(summary, "findings", lsb_findings(header, summary));
 	*out = summary;
 	return LSB_OK;
 }

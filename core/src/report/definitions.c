@@ -27,8 +27,23 @@ static const struct lsb_definition metrics[] = {
 	{ "replay_s",
 	  "makespan of this launch's own schedule with its measured stage times and free messages" },
 	{ "replay_tokens_per_s", "generated tokens / replay_s" },
-	{ "mbu", "bytes of weights read by steps / run time / read bandwidth of a rank alone; above 1: from "
-		 "caches" },
+	{ "compute_s", "blocked in the backend, mean over ranks" },
+	{ "bubble_s",
+	  "idle in the replayed schedule if all stages were alike: fill, drain, too few groups in "
+	  "flight; mean over ranks" },
+	{ "imbalance_s", "what unequal stages and replicas add to the replayed schedule" },
+	{ "transfer_s", "exposed transfer, mean over ranks" },
+	{ "overhead_s", "scheduling, sending, staging, wake-up, and what is unattributed; mean over ranks" },
+	{ "late_s",
+	  "waiting that bubble and imbalance do not explain: a peer was late by its own messages; mean "
+	  "over ranks" },
+	{ "mbu",
+	  "bytes of weights and keys read by steps / run time / read bandwidth of a rank alone, largest "
+	  "over ranks; above 1: from caches" },
+	{ "mfu",
+	  "multiply-accumulates of steps (weights and attention) / run time / matrix peak of a rank alone, "
+	  "largest over ranks" },
+	{ "energy_j_per_token", "energy of the machines' processors in the run (RAPL) / generated tokens" },
 };
 
 static const struct {
@@ -54,6 +69,8 @@ const struct lsb_definition lsb_flag_definitions[] = {
 	  "answers differ from the baseline's though the backend declares that they do not" },
 	{ "ledger_open", "more than 2 % of a rank's time is unattributed: its breakdown is not shown" },
 	{ "records_lost", "the recorder was full: ledger and bound miss steps" },
+	{ "unexplained_transfer", "communication that the link and the bytes sent do not explain" },
+	{ "no_baseline", "the baseline has no launches: no ratio is given" },
 	{ "failed_requests", "some requests failed; they are in success_rate, not in the throughput" },
 	{ NULL, NULL },
 };

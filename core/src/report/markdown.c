@@ -411,11 +411,14 @@ int lsb_report_markdown(const char *dir, const struct lsb_report_source *source,
 	add_configuration(summary, &text);
 	for (size_t i = 0; lsb_report_kinds[i]; i++)
 		add_kind(summary, lsb_report_kinds[i], &text);
+	lsb_markdown_bounds(summary, &text);
 	lsb_markdown_ledger(summary, &text);
 	lsb_markdown_latency(summary, &text);
 	lsb_markdown_quality(summary, &text);
 	lsb_markdown_memory(summary, &text);
 	lsb_markdown_outputs(summary, &text);
+	lsb_markdown_nodes(summary, &text);
+	lsb_markdown_checks(summary, &text);
 	add_flags(summary, &text);
 	lsb_markdown_definitions(summary, &text);
 	lsb_markdown_environment(source->environment, source->header, &text);

@@ -26,7 +26,6 @@ void lsb_report_close(struct lsb_report_source *source);
 int lsb_report_json(const char *dir, const json_t *summary, struct lsb_error *err);
 int lsb_report_csv(const char *dir, const json_t *summary, struct lsb_error *err);
 int lsb_report_markdown(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
-int lsb_report_trace(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
 int lsb_report_html(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
 /* Write `text` as DIR/NAME and free it. */
 int lsb_report_file(const char *dir, const char *name, struct lsb_text *text, struct lsb_error *err);
@@ -44,6 +43,10 @@ void lsb_markdown_narrative(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_shared(const json_t *points, struct lsb_text *to);
 /* Factors that differ between points and have no column, as "key=value ...". */
 void lsb_markdown_varied(const json_t *points, const json_t *point, struct lsb_text *to);
+void lsb_markdown_checks(const json_t *summary, struct lsb_text *to);
+/* In markdown_bounds.c. */
+void lsb_markdown_bounds(const json_t *summary, struct lsb_text *to);
+void lsb_markdown_nodes(const json_t *summary, struct lsb_text *to);
 
 /* --- view.c: looking into a summary --- */
 

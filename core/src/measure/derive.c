@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure/derive.h"
+
+#include <math.h>
+
+#include "measure/look.h"
+
+const json_t *lsb_derive_peaks(const json_t *launches)
+{
+	const json_t *launch;
+	size_t i;
+
+	json_array_foreach(launches, i, launch)
+	{
+		const json_t *ranks = json_object_get(launch, "ranks");
+
+		if (lsb_look_number(json_array_get(ranks, 0), "read_bandwidth_alone") > 0)
+			return ranks;
+	}
+	return NULL;
+}
+
+/* Mean of KEY over the rows of the launch's ledger; NAN without one. */
+static double over_ranks(const json_t *launch, const char *key)
+{
+	const json_t *ledger = json_object_get(launch, "ledger"), *row;
+	double sum = 0;
+	size_t i;
+
+	json_array_foreach(ledger, i, row)
+	{
+		sum += lsb_look_number(row, key);
+	}
+	return i ? sum / (double)i : NAN;
+}
+
+/* Mean of KEY over the launch's pipelines; NAN unless each has one. */
+static double over_pipelines(const json_t *launch, const char *key)
+{
+	const json_t *schedule = json_object_get(launch, "schedule"), *row;
+	double sum = 0;
+	size_t i;
+
+	json_array_foreach(schedule, i, row)
+	{
+		const json_t *value = json_object_get(row, key);
+
+		if (!json_is_number(value))
+			return NAN;
+		sum += json_number_value(value);
+	}
+	return i ? sum / (double)i : NAN;
+}
+
+static double compute_s(const json_t *launch, const json_t *peaks)
+{
+	(void)peaks;
+	return over_ranks(launch, "compute_s");
+}
+
+static double transfer_s(const json_t *launch, const json_t *peaks)
+{
+	(void)peaks;
+	return over_ranks(launch, "transfer_s");
+}
+
+/* What nobody knows is no transfer and no wait: it goes here. */
+static double overhead_s(const json_t *launch, const json_t *peaks)
+{
+	(void)peaks;
+	return over_ranks(launch, "overhead_s") + over_ranks(launch, "unattributed_s");
+}
+
+static double bubble_s(const json_t *launch, const json_t *peaks)
+{
+	(void)peaks;
+	return over_pipelines(launch, "balanced_s") - over_ranks(launch, "compute_s");
+}
+
+static double imbalance_s(const json_t *launch, const json_t *peaks)
+{
+	const json_t *replay = json_object_get(json_object_get(launch, "metrics"), "replay_s");
+
+	(void)peaks;
+	return json_is_number(replay) ? json_number_value(replay) - over_pipelines(launch, "balanced_s")
+				      : NAN;
+}
+
+/* Where clocks do not tell a wait from a transfer, it counts as a wait. */
+static double late_s(const json_t *launch, const json_t *peaks)
+{
+	return over_ranks(launch, "wait_s") + over_ranks(launch, "wait_transfer_s") -
+	       bubble_s(launch, peaks) - imbalance_s(launch, peaks);
+}
+
+/* Of the rank where it is largest: KEY of its steps / run time / PEAK of a rank alone. */
+static double utilisation(const json_t *launch, const json_t *peaks, const char *key, const char *peak)
+{
+	const json_t *work = json_object_get(launch, "work"), *row;
+	double most = NAN;
+	size_t i;
+
+	json_array_foreach(json_object_get(launch, "ledger"), i, row)
+	{
+		const json_t *its = json_array_get(work, i);
+		const double alone = lsb_look_number(json_array_get(peaks, i), peak);
+		const double done = lsb_look_number(json_object_get(its, "decode"), key) +
+				    lsb_look_number(json_object_get(its, "prefill"), key);
+
+		if (alone > 0 && lsb_look_number(row, "wall_s") > 0 && done > 0)
+			most = fmax(isnan(most) ? 0 : most, done / lsb_look_number(row, "wall_s") / alone);
+	}
+	return most;
+}
+
+/* Journals of before there was "work" know the weights that were read alone. */
+static double read_utilisation(const json_t *launch, const json_t *peaks)
+{
+	const json_t *row;
+	double most = NAN;
+	size_t i;
+
+	json_array_foreach(json_object_get(launch, "ledger"), i, row)
+	{
+		const double alone = lsb_look_number(json_array_get(peaks, i), "read_bandwidth_alone");
+
+		if (alone > 0 && lsb_look_number(row, "wall_s") > 0)
+			most = fmax(isnan(most) ? 0 : most, lsb_look_number(row, "read_bytes") /
+								    lsb_look_number(row, "wall_s") / alone);
+	}
+	return most;
+}
+
+static double mbu(const json_t *launch, const json_t *peaks)
+{
+	return json_array_size(json_object_get(launch, "work"))
+		       ? utilisation(launch, peaks, "bytes", "read_bandwidth_alone")
+		       : read_utilisation(launch, peaks);
+}
+
+static double mfu(const json_t *launch, const json_t *peaks)
+{
+	return utilisation(launch, peaks, "macs", "matmul_peak_alone");
+}
+
+/* Machines count once, whatever the number of ranks on them; NAN unless all tell. */
+static double energy_j_per_token(const json_t *launch, const json_t *peaks)
+{
+	const json_t *ranks = json_object_get(launch, "ranks"), *rank, *other;
+	const double tokens = lsb_look_number(json_object_get(launch, "metrics"), "generated_tokens");
+	double joules = 0;
+	size_t i, k;
+
+	(void)peaks;
+	json_array_foreach(ranks, i, rank)
+	{
+		const json_t *boot_id = json_object_get(rank, "boot_id");
+		double most = 0;
+		int is_first = 1;
+
+		json_array_foreach(ranks, k, other)
+		{
+			if (!json_equal(json_object_get(other, "boot_id"), boot_id))
+				continue;
+			is_first = is_first && k >= i;
+			most = fmax(most, lsb_look_number(other, "energy_j"));
+		}
+		if (!(most > 0))
+			return NAN;
+		joules += is_first ? most : 0;
+	}
+	return i && tokens > 0 ? joules / tokens : NAN;
+}
+
+const struct lsb_derived lsb_derived_metrics[] = {
+	{ "compute_s", compute_s },
+	{ "bubble_s", bubble_s },
+	{ "imbalance_s", imbalance_s },
+	{ "transfer_s", transfer_s },
+	{ "overhead_s", overhead_s },
+	{ "late_s", late_s },
+	{ "mbu", mbu },
+	{ "mfu", mfu },
+	{ "energy_j_per_token", energy_j_per_token },
+	{ NULL, NULL },
+};

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure/work.h"
+
+#include "measure/look.h"
+#include "measure/replay.h"
+
+/* Attention of all sequences of a pipeline: positions met, summed over tokens, by phase. */
+struct positions {
+	double decode, prefill;
+};
+
+/* A prompt of P tokens meets 1 + ... + P positions; the G - 1 tokens fed back P + 1, ..., P + G - 1. */
+static struct positions positions_of(const json_t *requests)
+{
+	struct positions all = { 0 };
+	const json_t *request;
+	size_t i;
+
+	json_array_foreach(requests, i, request)
+	{
+		const double p = lsb_look_number(request, "prompt_tokens");
+		const double fed = lsb_look_number(request, "generated_tokens") - 1;
+
+		all.prefill += p * (p + 1) / 2;
+		if (fed > 0)
+			all.decode += fed * p + fed * (fed + 1) / 2;
+	}
+	return all;
+}
+
+struct phase {
+	double steps, tokens, outputs, compute_s;
+	double first_tokens, first_s; /* of the first step: it may find caches cold */
+};
+
+static void sum_steps(const struct lsb_rank_records *records, struct phase *decode, struct phase *prefill)
+{
+	for (size_t i = 0; i < records->n; i++) {
+		const struct lsb_record *r = &records->records[i];
+		struct phase *phase = lsb_step_is_decode(r) ? decode : prefill;
+
+		const double took_s = r->t1_ns > r->t0_ns ? (double)(r->t1_ns - r->t0_ns) * 1e-9 : 0;
+
+		if (r->kind != LSB_REC_COMPUTE)
+			continue;
+		if (phase->steps == 0) {
+			phase->first_tokens = (double)r->aux;
+			phase->first_s = took_s;
+		}
+		phase->steps++;
+		phase->tokens += (double)r->aux;
+		phase->outputs += (double)r->aux2;
+		phase->compute_s += took_s;
+	}
+}
+
+/* `met`: positions that the phase's tokens attended to; `read`: those of them that came from memory. */
+static json_t *phase_json(const json_t *rank, const struct phase *phase, int is_last, double met, double read)
+{
+	const double layers = lsb_look_number(json_object_get(rank, "layers"), "count");
+	const double head = is_last ? 1 : 0;
+	const double macs = phase->tokens * layers * lsb_look_number(rank, "layer_macs") +
+			    head * phase->outputs * lsb_look_number(rank, "head_macs") +
+			    2 * met * layers * lsb_look_number(rank, "hidden_size");
+	/* a step without output leaves the head alone; in prefill only a prompt's last chunk has one */
+	const double heads = head * (phase->outputs < phase->steps ? phase->outputs : phase->steps);
+	const double bytes = phase->steps * layers * lsb_look_number(rank, "layer_bytes") +
+			     heads * lsb_look_number(rank, "head_bytes") +
+			     read * layers * lsb_look_number(rank, "kv_bytes_per_position");
+
+	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "steps", phase->steps, "tokens",
+			 phase->tokens, "compute_s", phase->compute_s, "macs", macs, "bytes", bytes,
+			 "first_tokens", phase->first_tokens, "first_s", phase->first_s);
+}
+
+static json_t *work_json(const json_t *ranks, const struct lsb_rank_records *records, size_t n_ranks,
+			 size_t stages)
+{
+	json_t *out = json_array();
+
+	for (size_t r = 0; stages && r < n_ranks; r++) {
+		const json_t *rank = json_array_get(ranks, r);
+		const struct positions met =
+			positions_of(json_object_get(json_array_get(ranks, r / stages * stages), "requests"));
+		const int is_last = r % stages == stages - 1;
+		struct phase decode = { 0 }, prefill = { 0 };
+
+		sum_steps(&records[r], &decode, &prefill);
+		json_array_append_new(
+			out, json_pack("{s:I, s:o, s:o}", "rank", (json_int_t)r, "decode",
+				       phase_json(rank, &decode, is_last, met.decode, met.decode), "prefill",
+				       phase_json(rank, &prefill, is_last, met.prefill, 0)));
+	}
+	return out;
+}
+
+static void set_replay(json_t *out, const char *key, const struct lsb_rank_records *stages, size_t n_stages,
+		       const struct lsb_replay_costs *costs)
+{
+	double makespan_s = 0;
+
+	if (lsb_replay_with(stages, n_stages, costs, &makespan_s, NULL) == LSB_OK && makespan_s > 0)
+		json_object_set_new(out, key, json_real(makespan_s));
+}
+
+/* One pipeline; `head` is its first stage's RANK object. */
+static json_t *schedule_json(const json_t *head, const struct lsb_rank_records *stages, size_t n_stages,
+			     size_t replica)
+{
+	const json_t *link = json_object_get(head, "link");
+	const double bandwidth = lsb_look_number(link, "bandwidth");
+	const struct lsb_replay_costs as_measured = { 0 }, balanced = { .is_balanced = 1 };
+	const struct lsb_replay_costs linked = {
+		.message_s = lsb_look_number(link, "latency_s"),
+		.token_s = bandwidth > 0 ? lsb_look_number(head, "hidden_bytes") / bandwidth : 0,
+	};
+	json_t *out = json_pack("{s:I}", "replica", (json_int_t)replica);
+
+	set_replay(out, "replay_s", stages, n_stages, &as_measured);
+	set_replay(out, "balanced_s", stages, n_stages, &balanced);
+	if (bandwidth > 0)
+		set_replay(out, "link_s", stages, n_stages, &linked);
+	return out;
+}
+
+void lsb_work_add(const json_t *ranks, const struct lsb_rank_records *records, size_t n_ranks, size_t stages,
+		  json_t *line)
+{
+	json_t *schedule = json_array();
+
+	for (size_t first = 0; stages && first + stages <= n_ranks; first += stages)
+		json_array_append_new(schedule, schedule_json(json_array_get(ranks, first), records + first,
+							      stages, first / stages));
+	json_object_set_new(line, "work", work_json(ranks, records, n_ranks, stages));
+	json_object_set_new(line, "schedule", schedule);
+}
