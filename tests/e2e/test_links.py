@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run says of each misfortune of a link, injected by transport fault: an error in words, or outputs that differ."""
+import json
+
 import harness
 
 PAIR = "[case pair]\nnodes = 2\ntransport = fault:tcp\n[case one]\nnodes = 1\n"
@@ -20,7 +22,8 @@ class Test(harness.Case):
         """The rank says it in its log; so does the run, or else what another rank saw of that rank's end."""
         point = self.point(**options)
         self.assertEqual(point["status"], "failed")
-        self.assertRegex((self.results / "logs" / f"0.{rank}.log").read_text(), pattern)
+        logs = "".join(log.read_text() for log in (self.results / "logs").glob(f"*.{rank}.log"))
+        self.assertRegex(logs, pattern)
         self.assertRegex(point["reason"], f"rank {rank} .*({pattern})|(link with rank|rank) {rank} (failed|has ended)")
 
     def test_lost_plan_is_told_by_its_step(self):
@@ -61,6 +64,20 @@ class Test(harness.Case):
             with self.subTest(operation):
                 self.fails(1, f"call 1 of {operation} failed, as transport.fail_at asked for", out=operation, fail_at=1,
                            fail_op=operation, from_rank=1)
+
+    def test_trace_leaves_a_file_a_rank_and_changes_no_output(self):
+        run = self.run_suite(harness.suite(PAIR.replace("fault:tcp", "trace:fault:tcp"), reps=1), "--no-html")
+        self.assertEqual(run.process.returncode, 0)
+        point = next(p for p in self.summary()["points"] if p["case"] == "pair")
+        self.assertIs(point["outputs"]["equal_to_baseline"], True)
+        for rank in (0, 1):
+            file, = (self.results / "logs").glob(f"*.{rank}.trace.fault.json")
+            trace = json.loads(file.read_text())
+            names = {e["name"] for e in trace["traceEvents"]}
+            self.assertLessEqual({"connect", "barrier", "isend", "irecv", "wait_any"}, names)
+            ended = [e for e in trace["traceEvents"] if e["ph"] == "e"]
+            self.assertEqual({e["args"]["peer"] for e in ended}, {1 - rank})
+            self.assertEqual({e["args"]["tag"] for e in ended}, {PLAN, HIDDEN, IDS})
 
     def test_jitter_changes_no_output(self):
         point = self.point(delay="200us", jitter="2ms")

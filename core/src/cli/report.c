@@ -8,8 +8,8 @@
 
 static const char help[] =
 	"usage: lsbench report DIR [--json | --text]\n\n"
-	"Rebuild summary.json, summary.csv, report.md and report.html of the results folder DIR\n"
-	"from its journal.jsonl, and show the tables.\n\n"
+	"Rebuild the reports of the results folder DIR (summary.json, summary.csv, report.md,\n"
+	"report.html, trace.json) from its journal.jsonl and records/, and show the tables.\n\n"
 	"  --json     print the summary and write nothing\n"
 	"  --text     print the tables and write nothing\n"
 	"  --no-html  no report.html\n";

@@ -26,6 +26,7 @@ void lsb_report_close(struct lsb_report_source *source);
 int lsb_report_json(const char *dir, const json_t *summary, struct lsb_error *err);
 int lsb_report_csv(const char *dir, const json_t *summary, struct lsb_error *err);
 int lsb_report_markdown(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
+int lsb_report_trace(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
 int lsb_report_html(const char *dir, const struct lsb_report_source *source, struct lsb_error *err);
 /* Write `text` as DIR/NAME and free it. */
 int lsb_report_file(const char *dir, const char *name, struct lsb_text *text, struct lsb_error *err);

@@ -31,6 +31,8 @@ int lsb_report_write(const char *dir, int flags, struct lsb_error *err)
 		rc = lsb_report_csv(dir, source.summary, err);
 	if (rc == LSB_OK)
 		rc = lsb_report_markdown(dir, &source, err);
+	if (rc == LSB_OK)
+		rc = lsb_report_trace(dir, &source, err);
 	if (rc == LSB_OK && !(flags & LSB_REPORT_NO_HTML))
 		rc = lsb_report_html(dir, &source, err);
 	lsb_report_close(&source);
