@@ -50,12 +50,13 @@ static void add_contents(const struct lsb_page *page)
 {
 	static const struct {
 		const char *anchor, *words;
-	} front[] = { { "summary", "In short" }, { "why", "Where the time went" } },
-	  back[] = { { "latency", "Latency" },
+	} front[] = { { "summary", "In short" }, { "why", "Why" }, { "advice", "What to do" } },
+	  back[] = { { "bounds", "Bounds" },
+		     { "latency", "Latency" },
 		     { "ranks", "Ranks and memory" },
 		     { "cold", "Cold start" },
 		     { "answers", "Answers" },
-		     { "flags", "Flags" },
+		     { "flags", "Flags and checks" },
 		     { "configuration", "Configuration" },
 		     { "environment", "Environment" },
 		     { "definitions", "Definitions" },
@@ -76,9 +77,10 @@ static void add_contents(const struct lsb_page *page)
 void lsb_html_page(const struct lsb_report_source *source, struct lsb_gnuplot *gnuplot, struct lsb_text *to)
 {
 	static void (*const sections[])(const struct lsb_page *) = {
-		lsb_html_verdict,     lsb_html_why,	    lsb_html_kinds,    lsb_html_latency,
-		lsb_html_ranks,	      lsb_html_answers,	    lsb_html_flags,    lsb_html_configuration,
-		lsb_html_environment, lsb_html_definitions, lsb_html_reproduce
+		lsb_html_verdict,  lsb_html_why,	   lsb_html_advice,	 lsb_html_kinds,
+		lsb_html_bounds,   lsb_html_latency,	   lsb_html_ranks,	 lsb_html_answers,
+		lsb_html_flags,	   lsb_html_configuration, lsb_html_environment, lsb_html_definitions,
+		lsb_html_reproduce
 	};
 	const struct lsb_page page = {
 		.to = to, .source = source, .summary = source->summary, .gnuplot = gnuplot

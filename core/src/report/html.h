@@ -71,11 +71,17 @@ void lsb_html_why(const struct lsb_page *page);	    /* html_why.c */
 void lsb_html_ledger(const struct lsb_page *page);  /* html_ledger.c; within the section of why */
 /* What the ranks of a point did when, in the launch that its ledger is of; html_timeline.c. */
 void lsb_html_timeline(const struct lsb_page *page, const json_t *point);
-void lsb_html_kinds(const struct lsb_page *page);   /* html_kinds.c */
-void lsb_html_latency(const struct lsb_page *page); /* html_latency.c */
-void lsb_html_ranks(const struct lsb_page *page);   /* html_ranks.c: symmetry, memory, cold start */
-void lsb_html_answers(const struct lsb_page *page); /* html_answers.c: success, quality, equality */
-void lsb_html_flags(const struct lsb_page *page);   /* html_back.c */
+void lsb_html_advice(const struct lsb_page *page); /* html_findings.c, as are the next three */
+void lsb_html_sentences(const struct lsb_page *page);
+void lsb_html_grades(const struct lsb_page *page);
+void lsb_html_checks(const struct lsb_page *page);
+void lsb_html_bounds(const struct lsb_page *page);   /* html_bounds.c */
+void lsb_html_symmetry(const struct lsb_page *page); /* html_bounds.c */
+void lsb_html_kinds(const struct lsb_page *page);    /* html_kinds.c */
+void lsb_html_latency(const struct lsb_page *page);  /* html_latency.c */
+void lsb_html_ranks(const struct lsb_page *page);    /* html_ranks.c: symmetry, memory, cold start */
+void lsb_html_answers(const struct lsb_page *page);  /* html_answers.c: success, quality, equality */
+void lsb_html_flags(const struct lsb_page *page);    /* html_back.c */
 void lsb_html_configuration(const struct lsb_page *page);
 void lsb_html_environment(const struct lsb_page *page);
 void lsb_html_definitions(const struct lsb_page *page);

@@ -33,7 +33,7 @@ void lsb_html_flags(const struct lsb_page *page)
 	const json_t *trouble, *point;
 	size_t i, k;
 
-	lsb_html_open(page, "flags", "Flags and failures");
+	lsb_html_open(page, "flags", "Flags, failures and checks");
 	if (json_array_size(troubles) == 0)
 		lsb_text_add(page->to, "<p>None.</p>\n");
 	else
@@ -53,6 +53,7 @@ void lsb_html_flags(const struct lsb_page *page)
 		add_flag_meanings(page, troubles);
 	}
 	json_decref(troubles);
+	lsb_html_checks(page);
 	lsb_html_close(page);
 }
 
@@ -256,9 +257,7 @@ void lsb_html_reproduce(const struct lsb_page *page)
 	}
 	lsb_html_table_end(page);
 	if (*suite)
-		lsb_html_add(page->to,
-			     "<details><summary>The suite</summary><pre class=\"scroll\" "
-			     "tabindex=\"0\">%s</pre></details>\n",
+		lsb_html_add(page->to, "<h3>The suite</h3>\n<pre class=\"scroll\" tabindex=\"0\">%s</pre>\n",
 			     suite);
 	lsb_text_add(
 		page->to,

@@ -124,6 +124,7 @@ void lsb_html_ranks(const struct lsb_page *page)
 {
 	lsb_html_open(page, "ranks", "Ranks and memory");
 	add_ranks(page);
+	lsb_html_symmetry(page);
 	add_bandwidth(page);
 	lsb_html_close(page);
 	lsb_html_open(page, "cold", "Cold start");

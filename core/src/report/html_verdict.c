@@ -63,17 +63,12 @@ static void add_cards(const struct lsb_page *page)
 
 void lsb_html_verdict(const struct lsb_page *page)
 {
-	struct lsb_text words = { 0 };
-
 	lsb_html_open(page, "summary", "In short");
 	if (json_is_true(json_object_get(page->summary, "interrupted")))
 		lsb_text_add(page->to,
 			     "<p><strong>The run was interrupted: points may lack launches.</strong></p>\n");
 	add_cards(page);
-	lsb_markdown_narrative(page->summary, &words);
-	if (words.data)
-		lsb_html_prose(page, words.data);
-	page->to->failed |= words.failed;
-	lsb_text_free(&words);
+	lsb_html_sentences(page);
+	lsb_html_grades(page);
 	lsb_html_close(page);
 }
