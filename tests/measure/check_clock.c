@@ -33,9 +33,9 @@ static json_t *exchange(const struct truth *lower, const struct truth *upper, do
 			 (json_int_t)((d - a) - (c - b)));
 }
 
-static json_t *rank(const char *boot_id)
+static json_t *rank(const char *clock_id)
 {
-	return json_pack("{s:s}", "boot_id", boot_id);
+	return json_pack("{s:s}", "clock_id", clock_id);
 }
 
 /* Samples before (at 1 s) and after (at 1 s + run_s) in the lower of two ranks; flights of up to 20 us. */
@@ -91,7 +91,7 @@ START_TEST(offsets_and_drifts_of_a_chain_are_found_within_the_error_told)
 }
 END_TEST
 
-START_TEST(equal_boot_ids_share_a_clock_if_the_exchanges_allow_it)
+START_TEST(equal_ids_share_a_clock_if_the_exchanges_allow_it)
 {
 	const struct truth same = { 0, 0 }, shifted = { 1e9, 0 };
 	const int differ = _i == 1;
@@ -111,7 +111,7 @@ START_TEST(equal_boot_ids_share_a_clock_if_the_exchanges_allow_it)
 }
 END_TEST
 
-START_TEST(without_samples_only_equal_boot_ids_share_a_clock)
+START_TEST(without_samples_only_equal_ids_share_a_clock)
 {
 	json_t *ranks = json_pack("[o, o, o]", rank("one"), rank("one"), rank("two"));
 	struct lsb_clock *clocks = lsb_clocks_fit(ranks);
@@ -128,8 +128,8 @@ END_TEST
 /* Samples come from another process. */
 START_TEST(nonsense_samples_are_none)
 {
-	json_t *ranks = json_pack("[{s:s, s:{s:[[i,i,i],[i,i],i,s,[i,i,i]]}}, {s:s}]", "boot_id", "a",
-				  "clock", "samples", -1, 0, 0, 1, 2, 3, "x", 10, 0, -5, "boot_id", "b");
+	json_t *ranks = json_pack("[{s:s, s:{s:[[i,i,i],[i,i],i,s,[i,i,i]]}}, {s:s}]", "clock_id", "a",
+				  "clock", "samples", -1, 0, 0, 1, 2, 3, "x", 10, 0, -5, "clock_id", "b");
 	struct lsb_clock *clocks;
 
 	ck_assert_ptr_nonnull(ranks);
@@ -206,8 +206,8 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(tc, offsets_and_drifts_of_a_chain_are_found_within_the_error_told, 0, 50);
-	tcase_add_loop_test(tc, equal_boot_ids_share_a_clock_if_the_exchanges_allow_it, 0, 2);
-	tcase_add_test(tc, without_samples_only_equal_boot_ids_share_a_clock);
+	tcase_add_loop_test(tc, equal_ids_share_a_clock_if_the_exchanges_allow_it, 0, 2);
+	tcase_add_test(tc, without_samples_only_equal_ids_share_a_clock);
 	tcase_add_test(tc, nonsense_samples_are_none);
 	tcase_add_test(tc, ledger_of_aligned_records_is_that_of_one_clock);
 	tcase_add_test(tc, clocks_survive_the_journal);

@@ -48,10 +48,14 @@ const char *lsb_nearest(const char *word, const char *const *names, size_t n);
 /* Folder of the running binary, without a slash at its end. */
 int lsb_self_folder(char *out, size_t bytes, struct lsb_error *err);
 
-/* Who this machine is: ranks of equal boot id share one CLOCK_MONOTONIC. Empty where the system does not
- * tell. */
+/*
+ * Who this machine is, each empty where the system does not tell. Processes of
+ * equal clock_id share one CLOCK_MONOTONIC: those of one boot and one time namespace.
+ */
+enum { LSB_CLOCK_ID_CHARS = 32 };
 struct lsb_identity {
 	char host[256], boot_id[64];
+	char clock_id[LSB_CLOCK_ID_CHARS + 1]; /* hex digits */
 };
 void lsb_identity_tell(struct lsb_identity *out);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -92,6 +93,21 @@ done:
 	return rc;
 }
 
+/* A digest of what decides which clock this process has: the boot, and the time namespace if there are any.
+ */
+static void tell_clock(struct lsb_identity *out)
+{
+	char digest[LSB_DIGEST_HEX], name[160];
+	ssize_t n;
+
+	if (!*out->boot_id)
+		return;
+	(void)snprintf(name, sizeof(name), "%s ", out->boot_id);
+	n = readlink("/proc/self/ns/time", name + strlen(name), sizeof(name) - strlen(name));
+	lsb_digest(name, strlen(out->boot_id) + 1 + (n > 0 ? (size_t)n : 0), digest);
+	memcpy(out->clock_id, digest, LSB_CLOCK_ID_CHARS);
+}
+
 void lsb_identity_tell(struct lsb_identity *out)
 {
 	char *boot = NULL;
@@ -103,6 +119,7 @@ void lsb_identity_tell(struct lsb_identity *out)
 	    LSB_OK)
 		memcpy(out->boot_id, boot, strcspn(boot, "\n"));
 	free(boot);
+	tell_clock(out);
 }
 
 int lsb_self_folder(char *out, size_t bytes, struct lsb_error *err)

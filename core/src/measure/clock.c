@@ -50,11 +50,11 @@ static size_t read_samples(const json_t *rank, struct sample *out)
 	return n;
 }
 
-/* Whether two ranks of one machine may have one clock: an offset of 0 lies within every round trip. */
+/* Whether two ranks may have one clock: they say so, and an offset of 0 lies within every round trip. */
 static int may_share(const json_t *lower, const json_t *upper, const struct sample *samples, size_t n)
 {
-	const char *a = json_string_value(json_object_get(lower, "boot_id"));
-	const char *b = json_string_value(json_object_get(upper, "boot_id"));
+	const char *a = json_string_value(json_object_get(lower, "clock_id"));
+	const char *b = json_string_value(json_object_get(upper, "clock_id"));
 
 	if (!a || !b || !*a || strcmp(a, b) != 0)
 		return 0;

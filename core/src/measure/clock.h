@@ -5,8 +5,8 @@
  * Neighbours rank r and r + 1 exchange small messages before and after the run;
  * rank r reports, of each batch, the exchange with the shortest round trip: when
  * it was, how much more the neighbour's clock showed, and how long the round trip
- * took (RANK "clock", docs/journal.md). Ranks of one boot id share a clock if all
- * those agree that they may; otherwise a line through the offsets is the
+ * took (RANK "clock", docs/journal.md). Ranks of equal clock id share a clock if all
+ * those, where there are any, agree that they may; otherwise a line through the offsets is the
  * neighbour's clock, and its error half the shortest round trip plus the largest
  * distance of an offset from the line. Errors add up along the chain to rank 0.
  *

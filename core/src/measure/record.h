@@ -27,7 +27,12 @@ enum lsb_record_kind {
 };
 
 /* Tags of the data plane. Sequence counts messages of one (from, to, tag), from 0, over warm-up and run. */
-enum lsb_tag { LSB_TAG_PLAN = 1, LSB_TAG_HIDDEN = 2, LSB_TAG_IDS = 3 };
+enum lsb_tag {
+	LSB_TAG_PLAN = 1,
+	LSB_TAG_HIDDEN = 2,
+	LSB_TAG_IDS = 3,
+	LSB_TAG_CLOCK = 4 /* never recorded */
+};
 
 struct lsb_record {
 	uint64_t t0_ns, t1_ns;

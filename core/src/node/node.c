@@ -41,17 +41,23 @@ static int send_hello(struct lsb_control *control, struct lsb_error *err)
 
 static int send_address(struct lsb_session *s, struct lsb_error *err)
 {
-	unsigned char address[LSB_ADDRESS_MAX];
-	char text[sodium_base64_ENCODED_LEN(LSB_ADDRESS_MAX, sodium_base64_VARIANT_ORIGINAL)];
+	/* Which clock this rank has goes with its address, so that neighbours know whether it is theirs. */
+	unsigned char address[LSB_CLOCK_ID_CHARS + LSB_ADDRESS_MAX] = { 0 };
+	char text[sodium_base64_ENCODED_LEN(sizeof(address), sodium_base64_VARIANT_ORIGINAL)];
+	struct lsb_identity machine;
 	size_t n = 0;
+
+	lsb_identity_tell(&machine);
+	memcpy(address, machine.clock_id, LSB_CLOCK_ID_CHARS);
 
 	if (s->transport) {
 		int rc;
 
 		*err = (struct lsb_error){ 0 };
-		rc = lsb_plugin_result(
-			s->transport, "address",
-			s->transport->ops.transport.address(s->transport_handle, address, &n, err), err);
+		rc = lsb_plugin_result(s->transport, "address",
+				       s->transport->ops.transport.address(
+					       s->transport_handle, address + LSB_CLOCK_ID_CHARS, &n, err),
+				       err);
 		if (rc)
 			return rc;
 		if (n > LSB_ADDRESS_MAX)
@@ -59,7 +65,8 @@ static int send_address(struct lsb_session *s, struct lsb_error *err)
 					"transport '%s' has an address of %zu bytes, more than %u",
 					s->job.transport.name, n, LSB_ADDRESS_MAX);
 	}
-	sodium_bin2base64(text, sizeof(text), address, n, sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(text, sizeof(text), address, LSB_CLOCK_ID_CHARS + n,
+			  sodium_base64_VARIANT_ORIGINAL);
 	return send_json(s->control, LSB_FRAME_ADDRESS, json_pack("{s:s}", "address", text), err);
 }
 

@@ -97,6 +97,24 @@ static void set_seconds(json_t *object, const char *key, double value)
 	json_object_set_new(object, key, json_real(value));
 }
 
+/* What the exchanges with the next rank showed, if there were any. */
+static void add_clock(const struct lsb_session *s, json_t *rank)
+{
+	json_t *samples;
+
+	if (!s->clocks.n_samples)
+		return;
+	samples = json_array();
+	for (size_t i = 0; i < s->clocks.n_samples; i++) {
+		const struct lsb_clock_sample *sample = &s->clocks.samples[i];
+
+		json_array_append_new(samples,
+				      json_pack("[I, I, I]", (json_int_t)sample->at_ns,
+						(json_int_t)sample->offset_ns, (json_int_t)sample->rtt_ns));
+	}
+	json_object_set_new(rank, "clock", json_pack("{s:o}", "samples", samples));
+}
+
 /* Who and where this rank was. */
 static void add_identity(const struct lsb_session *s, json_t *rank)
 {
@@ -110,6 +128,7 @@ static void add_identity(const struct lsb_session *s, json_t *rank)
 	set_string(rank, "host", machine.host);
 	set_integer(rank, "pid", (uint64_t)getpid());
 	set_string(rank, "boot_id", machine.boot_id);
+	set_string(rank, "clock_id", machine.clock_id);
 	for (uint32_t i = 0; i < s->job.n_cpus; i++)
 		json_array_append_new(cpus, json_integer(s->job.cpus[i]));
 	json_object_set_new(rank, "cpus", cpus);
@@ -174,6 +193,7 @@ json_t *lsb_session_result(const struct lsb_session *s)
 		return NULL;
 	add_identity(s, rank);
 	add_figures(s, rank);
+	add_clock(s, rank);
 	if (s->stage != 0)
 		return rank;
 	requests = json_array();

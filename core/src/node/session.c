@@ -14,6 +14,7 @@ enum {
 	WARMUP_TOKENS = 4, /* new tokens of each warm-up request */
 	PEAK_BUDGET_NS = 40 * 1000 * 1000,
 	MESSAGE_BYTES_MAX = 1 << 30,
+	CLOCK_REQUESTS = 3, /* of lsb_clock_exchange at once: a question, an answer, a send */
 };
 
 static double seconds_since(uint64_t t0_ns)
@@ -94,8 +95,8 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 		.size = s->job.size,
 		.host = s->job.host,
 		.host_count = s->job.host_count,
-		.max_requests = (s->job.stages + 4) * (window_of(&s->job) + 1),
-		.max_tag = LSB_TAG_IDS,
+		.max_requests = (s->job.stages + 4) * (window_of(&s->job) + 1) + CLOCK_REQUESTS,
+		.max_tag = LSB_TAG_CLOCK,
 		.max_message_bytes = MESSAGE_BYTES_MAX,
 		.bind_address = s->job.bind_address,
 	};
@@ -248,7 +249,31 @@ int lsb_session_load(struct lsb_session *s, struct lsb_error *err)
 	return rc ? rc : open_loop(s, err);
 }
 
-/* Base64 texts of a JSON array into spans over `bytes` (LSB_ADDRESS_MAX each). */
+enum { ADDRESS_ROOM = LSB_CLOCK_ID_CHARS + LSB_ADDRESS_MAX };
+
+/* What the addresses say of the ranks' clocks: an id each, or zeros where a machine does not tell. */
+static void compare_clocks(struct lsb_session *s, const unsigned char *bytes)
+{
+	struct lsb_clock_exchange *x = &s->clocks;
+
+	*x = (struct lsb_clock_exchange){ .transport = s->transport,
+					  .transport_handle = s->transport_handle,
+					  .status = s->status,
+					  .rank = s->job.rank,
+					  .timeout_ns = s->job.timeout_ns };
+	for (int32_t i = 1; i < s->job.size; i++) {
+		const unsigned char *a = bytes + (size_t)(i - 1) * ADDRESS_ROOM, *b = a + ADDRESS_ROOM;
+
+		if (*a && memcmp(a, b, LSB_CLOCK_ID_CHARS) == 0)
+			continue;
+		s->compares_clocks = 1;
+		x->asks |= i - 1 == s->job.rank;
+		x->answers |= i == s->job.rank;
+	}
+}
+
+/* Base64 texts of a JSON array into `bytes` (ADDRESS_ROOM each): a clock's id, and the address that `spans`
+ * view. */
 static int parse_addresses(const struct lsb_session *s, const char *text, size_t length, unsigned char *bytes,
 			   struct lsb_span *spans, struct lsb_error *err)
 {
@@ -262,13 +287,17 @@ static int parse_addresses(const struct lsb_session *s, const char *text, size_t
 			      json_array_size(list), s->job.size);
 	for (int32_t i = 0; i < s->job.size && rc == LSB_OK; i++) {
 		const char *encoded = json_string_value(json_array_get(list, (size_t)i));
-		unsigned char *to = bytes + (size_t)i * LSB_ADDRESS_MAX;
+		unsigned char *to = bytes + (size_t)i * ADDRESS_ROOM;
 		size_t n = 0;
 
-		if (!encoded || sodium_base642bin(to, LSB_ADDRESS_MAX, encoded, strlen(encoded), NULL, &n,
-						  NULL, sodium_base64_VARIANT_ORIGINAL))
+		if (!encoded ||
+		    sodium_base642bin(to, ADDRESS_ROOM, encoded, strlen(encoded), NULL, &n, NULL,
+				      sodium_base64_VARIANT_ORIGINAL) ||
+		    n < LSB_CLOCK_ID_CHARS)
 			rc = lsb_fail(err, LSB_EPEER, 0, "the address of rank %d is not readable", i);
-		spans[i] = (struct lsb_span){ .ptr = to, .bytes = n };
+		else
+			spans[i] = (struct lsb_span){ .ptr = to + LSB_CLOCK_ID_CHARS,
+						      .bytes = n - LSB_CLOCK_ID_CHARS };
 	}
 	json_decref(root);
 	return rc;
@@ -282,13 +311,14 @@ int lsb_session_connect(struct lsb_session *s, const char *addresses, size_t len
 	int rc = LSB_OK;
 
 	if (s->transport) {
-		bytes = calloc((size_t)s->job.size, LSB_ADDRESS_MAX);
+		bytes = calloc((size_t)s->job.size, ADDRESS_ROOM);
 		spans = calloc((size_t)s->job.size, sizeof(*spans));
 		if (!bytes || !spans)
 			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for %d addresses", s->job.size);
 		if (rc == LSB_OK)
 			rc = parse_addresses(s, addresses, length, bytes, spans, err);
 		if (rc == LSB_OK) {
+			compare_clocks(s, bytes);
 			*err = (struct lsb_error){ 0 };
 			rc = lsb_plugin_result(s->transport, "connect",
 					       s->transport->ops.transport.connect(s->transport_handle, spans,
@@ -315,6 +345,19 @@ static int barrier(struct lsb_session *s, struct lsb_error *err)
 				 s->transport->ops.transport.barrier(s->transport_handle,
 								     lsb_now_ns() + s->job.timeout_ns, err),
 				 err);
+}
+
+/* Compare clocks with neighbours that have others, all ranks at the same time. */
+static int exchange_clocks(struct lsb_session *s, struct lsb_error *err)
+{
+	int rc;
+
+	if (!s->compares_clocks)
+		return LSB_OK;
+	rc = lsb_clock_exchange_post(&s->clocks, err);
+	if (rc == LSB_OK)
+		rc = barrier(s, err);
+	return rc ? rc : lsb_clock_exchange_run(&s->clocks, err);
 }
 
 /* Processor time of this process so far, in seconds. */
@@ -404,11 +447,14 @@ static uint64_t peak_resident_bytes(void)
 
 int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 {
-	const uint64_t t0 = lsb_now_ns();
-	int rc = LSB_OK;
+	uint64_t t0;
+	int rc;
 
+	lsb_control_phase(s->control, "clocks");
+	rc = exchange_clocks(s, err);
+	t0 = lsb_now_ns();
 	lsb_host_set_progress(lsb_stage_progress, s->loop);
-	if (s->job.warmup) {
+	if (rc == LSB_OK && s->job.warmup) {
 		lsb_control_phase(s->control, "warmup");
 		lsb_requests_warmup(&s->requests, s->job.warmup, WARMUP_TOKENS);
 		rc = run_pass(s, err);
@@ -425,6 +471,9 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 	if (rc) /* in its phase */
 		return rc;
 	lsb_control_phase(s->control, "report");
+	rc = exchange_clocks(s, err);
+	if (rc)
+		return rc;
 	if (s->transport && LSB_HAS(&s->transport->ops.transport, counters)) {
 		s->wire.struct_size = sizeof(s->wire);
 		*err = (struct lsb_error){ 0 };

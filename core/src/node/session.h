@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "node/clock_exchange.h"
 #include "node/control.h"
 #include "node/requests.h"
 #include "node/stage.h"
@@ -33,6 +34,8 @@ struct lsb_session {
 	struct lsb_recorder recorder;
 	struct lsb_stage *loop;
 	struct lsb_requests requests;
+	struct lsb_clock_exchange clocks;
+	int compares_clocks; /* some pair of neighbours does not share a clock */
 	struct lsb_phases phases;
 	uint64_t run_t0_ns, run_t1_ns;
 	double cpu_s; /* processor time of this process in the run, all threads */
