@@ -18,6 +18,8 @@ static const struct command {
 } commands[] = {
 	{ "plan", "what a suite would run", lsb_cmd_plan },
 	{ "report", "rebuild the reports of a results folder", lsb_cmd_report },
+	{ "compare", "two results folders, points or cases, with verdicts", lsb_cmd_compare },
+	{ "predict", "what other settings would give, from a results folder", lsb_cmd_predict },
 	{ "plugins", "list every plugin found, and where", lsb_cmd_plugins },
 	{ "describe", "options and capabilities of a plugin", lsb_cmd_describe },
 	{ "check", "conformance run of a plugin file", lsb_cmd_check },
@@ -53,20 +55,12 @@ static void help_print(FILE *to)
 	      to);
 }
 
-/* Commands that the command line is to have, and this version lacks. */
-static const char *const planned[] = { "compare", "predict" };
-
 /* A first word that is no command: a suite, unless it is a command with a typing error. */
 static int suite_run(int argc, char **argv)
 {
 	const struct command *run = command_find("run");
 	const char *names[LSB_COUNT(commands)], *near;
 
-	for (size_t i = 0; i < LSB_COUNT(planned); i++)
-		if (strcmp(argv[1], planned[i]) == 0) {
-			fprintf(stderr, "lsbench: this version has no '%s' yet\n", argv[1]);
-			return LSB_EXIT_USAGE;
-		}
 	for (size_t i = 0; i < LSB_COUNT(commands); i++)
 		names[i] = commands[i].name;
 	near = lsb_nearest(argv[1], names, LSB_COUNT(commands));

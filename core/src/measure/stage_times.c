@@ -205,6 +205,13 @@ static const struct lsb_record *send_of(const struct sends *sends, const struct 
 	return found ? *found : NULL;
 }
 
+/* How far the clocks of two ranks may be apart. */
+static uint64_t clock_error(const struct lsb_rank_records *a, const struct lsb_rank_records *b)
+{
+	return a->clock_error_ns > b->clock_error_ns ? a->clock_error_ns - b->clock_error_ns
+						     : b->clock_error_ns - a->clock_error_ns;
+}
+
 /* Lines of the messages that `mine` waited for; *wake_s: mean time from an arrival to going on. */
 static json_t *message_lines(const struct lsb_rank_records *mine, const struct lsb_rank_records *records,
 			     const struct sends *sends, size_t n_ranks, double *wake_s)
@@ -217,14 +224,18 @@ static json_t *message_lines(const struct lsb_rank_records *mine, const struct l
 		return NULL;
 	for (size_t i = 0; i < mine->n; i++) {
 		const struct lsb_record *block = &mine->records[i], *send = NULL;
-		uint64_t arrived;
+		uint64_t arrived, error_ns = 0;
 
 		for (size_t k = 0; block->kind == LSB_REC_BLOCK && k < n_ranks; k++)
-			if (records[k].rank == block->peer)
+			if (records[k].rank == block->peer) {
 				send = send_of(&sends[k], block, mine->rank);
+				error_ns = clock_error(mine, &records[k]);
+			}
 		if (!send || send->t0_ns < block->t0_ns || send->t0_ns > block->t1_ns)
 			continue;
 		arrived = block->aux > send->t0_ns && block->aux <= block->t1_ns ? block->aux : block->t1_ns;
+		if (error_ns * 4 > arrived - send->t0_ns) /* the clocks cannot tell */
+			continue;
 		if (block->aux) {
 			*wake_s += (double)(block->t1_ns - arrived) * 1e-9;
 			n_woken++;

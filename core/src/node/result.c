@@ -133,10 +133,11 @@ static void add_identity(const struct lsb_session *s, json_t *rank)
 		json_array_append_new(cpus, json_integer(s->job.cpus[i]));
 	json_object_set_new(rank, "cpus", cpus);
 	json_object_set_new(rank, "backend",
-			    json_pack("{s:s, s:o, s:o, s:o}", "name", s->job.backend.name, "version",
+			    json_pack("{s:s, s:o, s:o, s:o, s:b}", "name", s->job.backend.name, "version",
 				      text_value(s->backend->plugin.version), "model",
 				      text_value(s->info.model_name), "device",
-				      text_value(s->info.device_name)));
+				      text_value(s->info.device_name), "async",
+				      !(s->info.flags & LSB_BACKEND_INLINE)));
 	if (s->transport)
 		json_object_set_new(rank, "transport",
 				    json_pack("{s:s, s:o, s:s}", "name", s->job.transport.name, "version",
