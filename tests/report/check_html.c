@@ -15,6 +15,7 @@
 #include "crafted.h"
 #include "measure/summary.h"
 #include "report/html.h"
+#include "report/report.h"
 
 static const struct crafted points[] = {
 	{ "1111111111111111", "pipeline", "strong", 1, 1, 1, 5, 6, "1111111111111111", NULL, NULL,
@@ -362,6 +363,23 @@ START_TEST(pages_are_well_formed_whatever_the_journal_says)
 }
 END_TEST
 
+START_TEST(terminals_are_sent_no_sequence_of_the_journals)
+{
+	struct lsb_report_source source = source_of(hostile[_i]);
+	struct lsb_text shown = { 0 };
+
+	lsb_report_text(source.summary, 0, &shown);
+	for (size_t i = 0; i < shown.length; i++) {
+		const unsigned char c = (unsigned char)shown.data[i];
+
+		ck_assert_msg((c >= 0x20 && c != 0x7F) || c == '\n', "control character %d", c);
+		ck_assert(c != 0xC2 || (unsigned char)shown.data[i + 1] >= 0xA0);
+	}
+	lsb_text_free(&shown);
+	lsb_report_close(&source);
+}
+END_TEST
+
 START_TEST(the_same_journal_gives_the_same_bytes)
 {
 	struct lsb_gnuplot gnuplot = real_gnuplot();
@@ -477,6 +495,7 @@ int main(void)
 	tcase_add_loop_test(tc, text_is_escaped, 0, LSB_COUNT(escapes));
 	tcase_add_test(tc, markup_escapes_strings_and_nothing_else);
 	tcase_add_loop_test(tc, pages_are_well_formed_whatever_the_journal_says, 0, LSB_COUNT(hostile));
+	tcase_add_loop_test(tc, terminals_are_sent_no_sequence_of_the_journals, 0, LSB_COUNT(hostile));
 	tcase_add_test(tc, the_same_journal_gives_the_same_bytes);
 	tcase_add_test(tc, without_gnuplot_the_report_says_which_charts_are_missing);
 	tcase_add_loop_test(tc, a_gnuplot_that_fails_is_survived, 0, LSB_COUNT(broken));

@@ -5,6 +5,8 @@
 
 #include "report/html.h"
 
+enum { SENTENCES_SHOWN = 7 }; /* at once: the most important come first */
+
 static const json_t *point_of(const struct lsb_page *page, const char *id)
 {
 	const json_t *point;
@@ -51,11 +53,16 @@ void lsb_html_sentences(const struct lsb_page *page)
 	lsb_text_add(page->to, "<ul class=\"prose\">\n");
 	json_array_foreach(findings(page, "summary"), i, finding)
 	{
+		if (i == SENTENCES_SHOWN)
+			lsb_html_add(page->to,
+				     "</ul>\n<details><summary>%zu more</summary>\n<ul class=\"prose\">\n",
+				     json_array_size(findings(page, "summary")) - i);
 		lsb_text_add(page->to, "<li>");
 		add_finding(page, finding);
 		lsb_text_add(page->to, "</li>\n");
 	}
-	lsb_html_add(page->to, "</ul>\n<p class=\"quiet\">%s</p>\n",
+	lsb_text_add(page->to, i > SENTENCES_SHOWN ? "</ul>\n</details>\n" : "</ul>\n");
+	lsb_html_add(page->to, "<p class=\"quiet\">All %s.</p>\n",
 		     lsb_text_of(json_object_get(page->summary, "findings"), "generated"));
 }
 

@@ -119,6 +119,19 @@ struct lsb_definition {
 const char *lsb_definition_of(const char *metric, char group[LSB_SHOWN]);
 extern const struct lsb_definition lsb_flag_definitions[];
 
+/* --- text_findings.c: words on the terminal --- */
+
+enum { LSB_LABEL_WIDTH = 22 };
+
+/* A label cut to the width of its column. */
+const char *lsb_text_cut(const char *text, char out[LSB_LABEL_WIDTH + 1]);
+/* `text` in lines of at most 110 columns, the later ones indented. */
+void lsb_text_wrapped(struct lsb_text *to, const char *text, size_t indent);
+void lsb_text_summary(const json_t *summary, struct lsb_text *to);
+void lsb_text_advice(const json_t *summary, struct lsb_text *to);
+/* A row for each run that was taken apart; 0 when there is none. */
+int lsb_text_losses(const json_t *summary, struct lsb_text *to);
+
 /* --- table.c: cells to aligned text or Markdown --- */
 
 struct lsb_table {

@@ -10,8 +10,6 @@
 #include "report/parts.h"
 #include "report/report.h"
 
-enum { WIDTH = 110, LABEL_WIDTH = 22 };
-
 struct page {
 	struct lsb_text *to;
 	const char *bold, *dim, *plain; /* escape sequences, or "" */
@@ -20,21 +18,6 @@ struct page {
 static void heading(const struct page *page, const char *title)
 {
 	lsb_text_add(page->to, "\n%s%s%s\n", page->bold, title, page->plain);
-}
-
-/* A label cut to the width of its column. */
-static const char *cut(const char *text, char out[LABEL_WIDTH + 1])
-{
-	size_t end = strlen(text);
-
-	if (end > LABEL_WIDTH) {
-		end = LABEL_WIDTH;
-		while (end && ((unsigned char)text[end] & 0xC0) == 0x80)
-			end--; /* not inside a character */
-	}
-	memcpy(out, text, end);
-	out[end] = '\0';
-	return out;
 }
 
 static void value_cell(struct lsb_table *t, const json_t *estimate, const char *key)
@@ -68,9 +51,9 @@ static const char *const without[] = { "load_s", "communication_s", "wait_s", "p
 static void add_point(struct lsb_table *t, const json_t *point)
 {
 	const json_t *speedup = lsb_scaling(point, "speedup"), *efficiency = lsb_scaling(point, "efficiency");
-	char label[LABEL_WIDTH + 1];
+	char label[LSB_LABEL_WIDTH + 1];
 
-	lsb_table_cell(t, "%s", cut(lsb_text_of(point, "label"), label));
+	lsb_table_cell(t, "%s", lsb_text_cut(lsb_text_of(point, "label"), label));
 	for (size_t i = 0; i < LSB_COUNT(with_interval); i++)
 		value_cell(t, lsb_metric(point, with_interval[i]), "median");
 	value_cell(t, speedup, "value");
@@ -205,43 +188,57 @@ static void add_kind(const struct page *page, const json_t *summary, const char 
 
 /* --- where the time went --- */
 
-static void add_ledger_row(struct lsb_table *t, const json_t *point, const json_t *row, const json_t *rank)
+static void add_ledger_row(struct lsb_table *t, const json_t *summary, const json_t *point, const json_t *row,
+			   const json_t *rank)
 {
-	static const char *const terms[] = { "compute_s", "wait_s", "transfer_s", "overhead_s",
-					     "unattributed_s" };
 	const double wall = lsb_number(row, "wall_s");
-	char label[LABEL_WIDTH + 1], shown[LSB_SHOWN];
+	char label[LSB_LABEL_WIDTH + 1], shown[LSB_SHOWN];
 
-	lsb_table_cell(t, "%s", cut(lsb_text_of(point, "label"), label));
+	lsb_table_cell(t, "%s", lsb_text_cut(lsb_text_of(point, "label"), label));
 	lsb_table_cell(t, "%.0f", lsb_number(row, "rank"));
-	for (size_t i = 0; i < LSB_COUNT(terms); i++)
-		lsb_table_cell(t, "%s %3.0f%%", lsb_show(lsb_number(row, terms[i]), shown),
-			       lsb_percent(lsb_number(row, terms[i]), wall));
+	for (size_t i = 0; i < LSB_LEDGER_TERMS; i++)
+		if (lsb_ledger_has(summary, i))
+			lsb_table_cell(t, "%s %3.0f%%",
+				       lsb_show(lsb_number(row, lsb_ledger_terms[i].key), shown),
+				       lsb_percent(lsb_number(row, lsb_ledger_terms[i].key), wall));
 	lsb_table_cell(t, "%s", lsb_show(wall, shown));
 	lsb_table_cell(t, "%.1f", lsb_number(rank, "weight_bytes") / (1 << 20));
 	lsb_table_cell(t, "%.1f", lsb_number(rank, "peak_memory_bytes") / (1 << 20));
 }
 
+static struct lsb_table ledger_table(const json_t *summary)
+{
+	size_t n = 5;
+	struct lsb_table t;
+
+	for (size_t i = 0; i < LSB_LEDGER_TERMS; i++)
+		n += (size_t)lsb_ledger_has(summary, i);
+	t = lsb_table_open(n);
+	lsb_table_cell(&t, "%s", "");
+	lsb_table_cell(&t, "rank");
+	for (size_t i = 0; i < LSB_LEDGER_TERMS; i++)
+		if (lsb_ledger_has(summary, i))
+			lsb_table_cell(&t, "%s", lsb_ledger_terms[i].words);
+	lsb_table_cell(&t, "= wall s");
+	lsb_table_cell(&t, "weights");
+	lsb_table_cell(&t, "peak MiB");
+	return t;
+}
+
 static void add_ledger(const struct page *page, const json_t *summary)
 {
-	static const char *const heads[] = {
-		"",	    "rank",	    "compute",	"wait",	       "transfer",
-		"overhead", "unattributed", "= wall s", "weights MiB", "peak MiB"
-	};
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = ledger_table(summary);
 	const json_t *point, *row;
 	size_t i, k;
 
 	heading(page, "Where the time went (s and share of the run, per rank, launch nearest the median)");
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
-		if (lsb_worst_unattributed(point) > LSB_UNATTRIBUTED_MAX)
-			continue;
 		json_array_foreach(json_object_get(point, "ledger"), k, row)
 		{
-			add_ledger_row(&t, point, row, json_array_get(json_object_get(point, "ranks"), k));
+			if (lsb_ledger_is_shown(point))
+				add_ledger_row(&t, summary, point, row,
+					       json_array_get(json_object_get(point, "ranks"), k));
 		}
 	}
 	lsb_table_text(&t, page->to);
@@ -252,6 +249,32 @@ static void add_ledger(const struct page *page, const json_t *summary)
 				     "%s: not shown, %.1f %% of a rank's time is unattributed (limit 2 %%)\n",
 				     lsb_text_of(point, "label"), lsb_worst_unattributed(point) * 100);
 	}
+}
+
+/* Why nodes are not as many times as fast; nothing where no run could be taken apart. */
+static void add_losses(const struct page *page, const json_t *summary)
+{
+	struct lsb_text table = { 0 };
+
+	if (lsb_text_losses(summary, &table)) {
+		heading(page, "Why N nodes are not N times as fast (share of the run lost to ...)");
+		lsb_text_add(page->to, "%s", table.data);
+	}
+	page->to->failed |= table.failed;
+	lsb_text_free(&table);
+}
+
+static void add_advice(const struct page *page, const json_t *summary)
+{
+	struct lsb_text advice = { 0 };
+
+	lsb_text_advice(summary, &advice);
+	if (advice.length) {
+		heading(page, "What to do");
+		lsb_text_add(page->to, "%s", advice.data);
+	}
+	page->to->failed |= advice.failed;
+	lsb_text_free(&advice);
 }
 
 /* --- what is the matter --- */
@@ -281,28 +304,6 @@ static void add_answers(const struct page *page, const json_t *summary)
 	lsb_text_add(page->to, "\n");
 }
 
-/* `text` in lines of at most WIDTH, the later ones indented. */
-static void add_wrapped(struct lsb_text *to, const char *text)
-{
-	size_t column = 0;
-
-	while (*text) {
-		const size_t word = strcspn(text, " ");
-
-		if (column && column + 1 + word > WIDTH) {
-			lsb_text_add(to, "\n  ");
-			column = 2;
-		} else if (column) {
-			lsb_text_add(to, " ");
-			column++;
-		}
-		lsb_text_bytes(to, text, word);
-		column += word;
-		text += word + strspn(text + word, " ");
-	}
-	lsb_text_add(to, "\n");
-}
-
 static void add_troubles(const struct page *page, const json_t *summary)
 {
 	json_t *troubles = lsb_troubles(summary);
@@ -322,10 +323,30 @@ static void add_troubles(const struct page *page, const json_t *summary)
 				     lsb_text_of(point, "id"));
 		}
 		lsb_text_add(&line, ": %s", lsb_text_of(trouble, "why"));
-		add_wrapped(page->to, line.data ? line.data : "");
+		lsb_text_wrapped(page->to, line.data ? line.data : "", 2);
 		lsb_text_free(&line);
 	}
 	json_decref(troubles);
+}
+
+/*
+ * A journal may be anyone's: whatever it puts among the text to move a cursor or
+ * set a title is made harmless, but for the three sequences that are ours.
+ */
+static void disarm(char *text, size_t bytes)
+{
+	static const char *const ours[] = { "\033[1m", "\033[2m", "\033[0m" };
+
+	for (size_t i = 0; i < bytes; i++) {
+		int is_ours = 0;
+
+		for (size_t k = 0; k < LSB_COUNT(ours) && text[i] == '\033'; k++)
+			is_ours |= bytes - i >= 4 && memcmp(text + i, ours[k], 4) == 0;
+		if (((unsigned char)text[i] < 0x20 && text[i] != '\n' && !is_ours) || text[i] == 0x7F)
+			text[i] = '?';
+		else if (text[i] == (char)0xC2 && i + 1 < bytes && (unsigned char)text[i + 1] < 0xA0)
+			text[i] = text[i + 1] = '?'; /* U+0080 to U+009F: control characters in two bytes */
+	}
 }
 
 void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
@@ -333,11 +354,14 @@ void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
 	const struct page page = { to, colour ? "\033[1m" : "", colour ? "\033[2m" : "",
 				   colour ? "\033[0m" : "" };
 	const json_t *point;
+	const size_t before = to->length;
 	size_t i, n_measured = 0;
 
 	lsb_text_add(to, "%s%s%s%s\n", page.bold, lsb_text_of(summary, "title"), page.plain,
 		     json_is_true(json_object_get(summary, "interrupted")) ? " (interrupted)" : "");
-	lsb_text_add(to, "Medians over launches, [95 %% interval] below; ! marks flags, told at the end.\n");
+	lsb_text_summary(summary, to);
+	lsb_text_add(to,
+		     "\nMedians over launches, [95 %% interval] below; ! marks flags, told at the end.\n");
 	for (i = 0; lsb_report_kinds[i]; i++)
 		if (lsb_count_kind(summary, lsb_report_kinds[i]))
 			add_kind(&page, summary, lsb_report_kinds[i]);
@@ -345,8 +369,12 @@ void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
 	{
 		n_measured += json_array_size(json_object_get(point, "ledger")) > 0;
 	}
+	add_losses(&page, summary);
 	if (n_measured)
 		add_ledger(&page, summary);
+	add_advice(&page, summary);
 	add_answers(&page, summary);
 	add_troubles(&page, summary);
+	if (to->data)
+		disarm(to->data + before, to->length - before);
 }
