@@ -27,7 +27,9 @@ SOURCES = {".c", ".h", ".cu", ".cuh", ".def"}
 # Model formats, accelerators, MPI and sockets of the data plane are plugins' business.
 FOREIGN = re.compile(r"^(cuda|cublas|cudnn|nvml|nccl|mpi\.h|gguf|sys/socket\.h|netinet/|arpa/)")
 # Socket pairs that are the harness's own: the control channel, and the two processes of a conformance run.
-FOREIGN_EXCEPT = {("core/src/launch/local.c", "sys/socket.h"), ("core/src/wire/frame.c", "sys/socket.h"),
+FOREIGN_EXCEPT = {("core/src/launch/spawn.c", "sys/socket.h"), ("core/src/wire/frame.c", "sys/socket.h"),
+                  ("core/src/launch/dial.c", "sys/socket.h"), ("core/src/launch/dial.c", "netinet/tcp.h"),
+                  ("core/src/base/address.c", "sys/socket.h"), ("core/src/base/address.c", "arpa/inet.h"),
                   ("core/src/plugin/conform_transport.c", "sys/socket.h")}
 
 
@@ -109,7 +111,7 @@ def self_test():
         ("core/src/node/recorder.h", True, "measure/record.h", False),
         ("core/src/measure/predict.c", True, "schedule/scheduler.h", False),
         ("core/src/suite/attach.c", True, "lsbench/types.h", False),
-        ("core/src/launch/local.c", False, "sys/socket.h", False),
+        ("core/src/launch/spawn.c", False, "sys/socket.h", False),
         ("core/model/bpe.c", True, "bpe.h", True),
         ("plugins/backend-cpu/load.c", True, "model.h", False),
         ("plugins/transport-tcp/link.c", True, "tcp.h", True),

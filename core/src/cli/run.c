@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "cli/cli.h"
 #include "launch/run.h"
+#include "launch/world.h"
 #include "plugin/loader.h"
 #include "report/report.h"
 
@@ -258,6 +259,27 @@ static int run_suite(const struct options *o, int argc, char **argv)
 	return status;
 }
 
+static const char *variable(const char *name)
+{
+	return getenv(name);
+}
+
+/* One lsbench starts all ranks; several of them, started as ranks, would each run the whole suite. */
+static int check_alone(const struct options *o)
+{
+	struct lsb_world_place place;
+
+	if (lsb_world_find(variable, &place, NULL) || place.size == 1)
+		return LSB_EXIT_OK;
+	fprintf(stderr,
+		"lsbench: this is rank %d of %d that %s has started, and lsbench starts the ranks itself: "
+		"run "
+		"it once, as 'lsbench %s --set launcher=%s'\n",
+		place.rank, place.size, place.launcher, o->suite,
+		strncmp(place.launcher, "srun", 4) == 0 ? "srun" : "mpirun");
+	return LSB_EXIT_USAGE;
+}
+
 int lsb_cmd_run(int argc, char **argv)
 {
 	char **typed =
@@ -272,7 +294,7 @@ int lsb_cmd_run(int argc, char **argv)
 
 	if (status == LSB_EXIT_OK && o.wants_help)
 		fputs(help, stdout);
-	else if (status == LSB_EXIT_OK)
+	else if (status == LSB_EXIT_OK && (status = check_alone(&o)) == LSB_EXIT_OK)
 		status = run_suite(&o, argc, typed);
 	free(typed);
 	free(o.sets);

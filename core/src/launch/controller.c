@@ -17,7 +17,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 	if (number == SIGCHLD) {
 		if (c->running)
-			launch_reap(c->running);
+			launch_settle(c->running);
 		return;
 	}
 	c->interrupts++;

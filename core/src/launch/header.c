@@ -78,7 +78,8 @@ static json_t *point_json(const struct lsb_prepared *p, size_t index)
 			json_object_set_new(out, numbers[i].name, json_integer(numbers[i].value));
 	}
 	json_object_set_new(out, "stop", json_string(point->stop == LSB_STOP_LENGTH ? "length" : "eos"));
-	json_object_set_new(out, "launcher", json_string("local"));
+	json_object_set_new(out, "launcher",
+			    json_string(prepared->launcher ? prepared->launcher->name : "local"));
 	json_object_set_new(out, "oversubscribed", json_boolean(prepared->oversubscribed));
 	json_object_set_new(out, "pinned", json_true());
 	return out;

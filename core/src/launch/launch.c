@@ -3,10 +3,10 @@
  * A launch as a whole: steps that wait for all ranks, deadlines, and the end.
  */
 #include <errno.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "launch/ranks.h"
@@ -17,17 +17,38 @@
 enum {
 	TICK_MS = 50,
 	PROGRESS_MS = 250,
-	SETTLE_MS = 200,       /* a complaint about a peer waits so long for the peer's own end */
-	GRACE_MS = 1000,       /* from QUIT to SIGTERM, and on to SIGKILL */
-	DONE_GRACE_MS = 10000, /* to free everything after a result */
-	LINGER_MS = 500,       /* a channel may outlive its process by so much */
-	SUSPENDED_MS = 2000,   /* a tick so late means that the controller itself was stopped */
+	SETTLE_MS = 200,	/* a complaint about a peer waits so long for the peer's own end */
+	GRACE_MS = 1000,	/* from QUIT to SIGTERM, and on to SIGKILL */
+	AGENTS_GRACE_MS = 3500, /* the same for launchers, whose agents do that themselves */
+	DONE_GRACE_MS = 10000,	/* to free everything after a result */
+	SUSPENDED_MS = 2000,	/* a tick so late means that the controller itself was stopped */
 	SILENCE_MS = 5000,
+	JOIN_MS = 20000, /* for ranks elsewhere to come */
+	PING_MS = 1000,
 };
 
 char *launch_log_path(const struct running *l, int32_t rank)
 {
+	if (rank < 0)
+		return lsb_format("%s.launcher.log", l->what->log_prefix);
 	return lsb_format("%s.%d.log", l->what->log_prefix, (int)rank);
+}
+
+int launch_log_open(struct running *l, int32_t rank, struct lsb_error *err)
+{
+	char *path = launch_log_path(l, rank);
+	int fd;
+
+	if (!path) {
+		(void)lsb_fail(err, LSB_ENOMEM, 0, "no memory for the path of a log");
+		return -1;
+	}
+	(void)unlink(path); /* of an abandoned launch of the same number */
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		(void)lsb_fail(err, LSB_EIO, errno, "cannot open the log '%s': %s", path, strerror(errno));
+	free(path);
+	return fd;
 }
 
 static void send_all(struct running *l, enum lsb_frame_type type, const char *payload)
@@ -46,6 +67,28 @@ static int32_t count_arrived(const struct running *l, enum rank_state state)
 	return n;
 }
 
+/* Ranks of agents have all come: what each of them is to do depends on where the others are. */
+void launch_rank_hello(struct rank *r)
+{
+	struct running *l = r->launch;
+	struct lsb_error err = { 0 };
+
+	if (r->is_local) {
+		rank_send_job(r);
+		return;
+	}
+	if (l->ending || count_arrived(l, RANK_ADDRESS) < l->n)
+		return;
+	if (launch_place(l, &err)) {
+		cause_note(l, NULL, CAUSE_STATEMENT, err.code, LOG_NONE, "%s", err.msg);
+		launch_end(l, ENDING_FAILED);
+		return;
+	}
+	listener_close(l); /* nobody else is expected */
+	for (int32_t i = 0; i < l->n; i++)
+		rank_send_job(&l->ranks[i]);
+}
+
 void launch_address_told(struct running *l)
 {
 	json_t *list, *root;
@@ -62,7 +105,8 @@ void launch_address_told(struct running *l)
 	if (text) {
 		send_all(l, LSB_FRAME_ADDRESSES, text);
 	} else {
-		cause_note(l, NULL, CAUSE_STATEMENT, LSB_ENOMEM, 0, "no memory for the ranks' addresses");
+		cause_note(l, NULL, CAUSE_STATEMENT, LSB_ENOMEM, LOG_NONE,
+			   "no memory for the ranks' addresses");
 		launch_end(l, ENDING_FAILED);
 	}
 	free(text);
@@ -96,9 +140,10 @@ static void quit_all(struct running *l)
 
 static void kill_all(struct running *l)
 {
-	for (int32_t i = 0; i < l->n; i++)
-		if (!l->ranks[i].reaped)
-			(void)kill(-l->ranks[i].pid, SIGKILL);
+	launch_kill(l);
+	/* Agents end their ranks when their channel does. */
+	for (int32_t i = 0; i < l->n && l->launcher->has_agents; i++)
+		rank_close_pipe(&l->ranks[i]);
 	l->terminated = l->killed = 1;
 }
 
@@ -121,53 +166,6 @@ void launch_interrupted(struct running *l, int times)
 		kill_all(l);
 }
 
-/* What a rank's end says; nothing, if it was asked to end and did. */
-static void note_death(struct rank *r)
-{
-	const siginfo_t *how = &r->how;
-	struct running *l = r->launch;
-	const char *host = *r->host ? r->host : "this machine";
-	const char *after = r->state == RANK_DONE ? ", after its result" : "";
-
-	if (l->terminated)
-		return;
-	if (how->si_code != CLD_EXITED) {
-		cause_note(l, r, CAUSE_SIGNAL, LSB_EPEER, 1,
-			   "rank %d on %s was killed by signal %d (%s) in phase '%s'%s", r->number, host,
-			   how->si_status, strsignal(how->si_status), r->phase, after);
-	} else if (r->state == RANK_FAILED || (l->quit_sent && r->state != RANK_DONE)) {
-		return;
-	} else if (how->si_status != 0) {
-		cause_note(l, r, CAUSE_ABSENCE, LSB_EPEER, 1,
-			   "rank %d on %s ended with status %d in phase '%s'%s", r->number, host,
-			   how->si_status, r->phase, after);
-	} else if (r->state != RANK_DONE) {
-		cause_note(l, r, CAUSE_ABSENCE, LSB_EPEER, 1,
-			   "rank %d on %s ended before it gave a result, in phase '%s'", r->number, host,
-			   r->phase);
-	} else {
-		return;
-	}
-	launch_end(l, ENDING_FAILED);
-}
-
-static void reap(struct rank *r, uint64_t now)
-{
-	r->how = (siginfo_t){ 0 };
-	/* Look before reaping: as long as the zombie holds its number, the process group is surely its own.
-	 */
-	if (waitid(P_PID, (id_t)r->pid, &r->how, WEXITED | WNOHANG | WNOWAIT) != 0 || r->how.si_pid == 0)
-		return;
-	(void)kill(-r->pid, SIGKILL);
-	(void)waitpid(r->pid, NULL, 0);
-	r->reaped = 1;
-	r->reaped_ns = now;
-	/* A rank that ends by itself may have said why, or given its result: that is read first. */
-	r->end_untold = r->how.si_code == CLD_EXITED;
-	if (!r->end_untold)
-		note_death(r);
-}
-
 static void on_tick_closed(uv_handle_t *handle)
 {
 	struct running *l = handle->data;
@@ -175,55 +173,50 @@ static void on_tick_closed(uv_handle_t *handle)
 	l->tick_open = 0;
 }
 
-void launch_reap(struct running *l)
+void launch_settle(struct running *l)
 {
-	const uint64_t now = lsb_now_ns();
-	int32_t left = 0;
+	int32_t left;
 
-	for (int32_t i = 0; i < l->n; i++) {
-		struct rank *r = &l->ranks[i];
-
-		if (!r->reaped)
-			reap(r, now);
-		if (r->reaped && now - r->reaped_ns > LINGER_MS * (uint64_t)MS)
-			rank_close_pipe(r);
-		if (r->end_untold && (!r->pipe_open || r->pipe_closed)) {
-			r->end_untold = 0;
-			note_death(r);
-		}
-		left += !r->reaped || (r->pipe_open && !r->pipe_closed);
-	}
-	if (left == 0 && !uv_is_closing((uv_handle_t *)&l->tick)) {
+	launch_reap(l);
+	left = launch_processes_left(l);
+	if (left == 0 || l->ending)
+		listener_close(l);
+	for (int32_t i = 0; i < l->n; i++)
+		left += l->ranks[i].pipe_open && !l->ranks[i].pipe_closed;
+	if (left == 0 && listener_is_closed(l) && !uv_is_closing((uv_handle_t *)&l->tick)) {
 		if (!l->ending)
 			launch_end(l, ENDING_FAILED);
 		uv_close((uv_handle_t *)&l->tick, on_tick_closed);
 	}
 }
 
+/* A clean launch whose ranks do not end is none. */
+static void note_unended(struct running *l)
+{
+	for (int32_t i = 0; i < l->n; i++)
+		if (!l->ranks[i].ended)
+			cause_note(l, &l->ranks[i], CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
+				   "rank %d on %s did not end within %d s of its result", i,
+				   rank_host(&l->ranks[i]), DONE_GRACE_MS / 1000);
+}
+
 /* QUIT, SIGTERM, SIGKILL: each when the one before was not enough. */
 static void enforce(struct running *l, uint64_t now)
 {
 	const uint64_t passed_ms = (now - l->ending_ns) / MS;
-	const uint64_t grace_ms = l->ending == ENDING_DONE ? DONE_GRACE_MS : GRACE_MS;
+	const uint64_t step_ms = l->launcher->has_agents ? AGENTS_GRACE_MS : GRACE_MS;
+	const uint64_t grace_ms = l->ending == ENDING_DONE ? DONE_GRACE_MS : step_ms;
 
 	if (l->cause.weight > CAUSE_CONSEQUENCE || passed_ms >= SETTLE_MS)
 		quit_all(l);
 	if (passed_ms >= grace_ms && !l->terminated) {
-		for (int32_t i = 0; i < l->n; i++) {
-			struct rank *r = &l->ranks[i];
-
-			if (r->reaped)
-				continue;
-			if (l->ending == ENDING_DONE)
-				cause_note(l, r, CAUSE_ABSENCE, LSB_ETIMEDOUT, 1,
-					   "rank %d on %s did not end within %d s of its result", r->number,
-					   r->host, DONE_GRACE_MS / 1000);
-			(void)kill(r->pid, SIGTERM);
-		}
+		if (l->ending == ENDING_DONE)
+			note_unended(l);
+		launch_terminate(l);
 		l->terminated = 1;
-		l->ending_ns = now - (uint64_t)GRACE_MS * MS;
+		l->ending_ns = now - step_ms * MS;
 		launch_end(l, ENDING_FAILED);
-	} else if (passed_ms >= 2 * GRACE_MS && l->terminated && !l->killed) {
+	} else if (passed_ms >= 2 * step_ms && l->terminated && !l->killed) {
 		kill_all(l);
 	}
 }
@@ -242,7 +235,7 @@ static int runs_stage_loop(const struct rank *r)
  */
 static const struct rank *find_stalled(const struct running *l, uint64_t now)
 {
-	const int32_t stages = (int32_t)l->what->jobs[0].stages;
+	const int32_t stages = (int32_t)l->jobs[0].stages;
 
 	for (int32_t first = 0; first + stages <= l->n; first += stages) {
 		const struct rank *slowest = NULL;
@@ -264,6 +257,28 @@ static const struct rank *find_stalled(const struct running *l, uint64_t now)
 	return NULL;
 }
 
+/* Ranks that have not come: all of them, by number and host. */
+static void note_absent(struct running *l)
+{
+	const struct rank *first = NULL;
+	struct lsb_text names = { 0 };
+
+	for (int32_t i = 0; i < l->n; i++) {
+		if (l->ranks[i].state != RANK_JOIN)
+			continue;
+		lsb_text_add(&names, "%s%d on %s", first ? ", " : "", i, rank_host(&l->ranks[i]));
+		first = first ? first : &l->ranks[i];
+	}
+	if (first)
+		cause_note(l, first, CAUSE_ABSENCE, LSB_ETIMEDOUT, l->listener ? LOG_LAUNCHER : LOG_RANK,
+			   "%s started, and after %d s there is no sign of rank %.300s%s%.200s%s",
+			   l->launcher->name, JOIN_MS / 1000, names.data ? names.data : "?",
+			   l->listener ? "; they were to dial " : "",
+			   l->listener ? listener_addresses(l) : "",
+			   l->listener ? " (control_address chooses another)" : "");
+	lsb_text_free(&names);
+}
+
 static void check_deadlines(struct running *l, uint64_t now)
 {
 	const uint64_t silence_ns = l->what->silence_ns ? l->what->silence_ns : SILENCE_MS * (uint64_t)MS;
@@ -274,21 +289,24 @@ static void check_deadlines(struct running *l, uint64_t now)
 
 		if (r->state < last->state)
 			last = r;
-		if (r->reaped || r->state == RANK_DONE || now - r->heard_ns <= silence_ns)
+		if (r->ended || r->state == RANK_DONE || r->state == RANK_JOIN ||
+		    now - r->heard_ns <= silence_ns)
 			continue;
-		cause_note(l, r, CAUSE_ABSENCE, LSB_ETIMEDOUT, 1,
-			   "rank %d on %s has said nothing for %.1f s in phase '%s'", r->number,
-			   *r->host ? r->host : "this machine", SECONDS(now - r->heard_ns), r->phase);
+		cause_note(l, r, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
+			   "rank %d on %s has said nothing for %.1f s in phase '%s'", r->number, rank_host(r),
+			   SECONDS(now - r->heard_ns), r->phase);
 	}
+	if (last->state == RANK_JOIN && now - l->begun_ns > JOIN_MS * (uint64_t)MS)
+		note_absent(l);
 	stalled = l->started_ns && l->what->stall_ns ? find_stalled(l, now) : NULL;
 	if (stalled)
-		cause_note(l, stalled, CAUSE_ABSENCE, LSB_ETIMEDOUT, 1,
+		cause_note(l, stalled, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
 			   "the stage loop of rank %d on %s has stood still for %.1f s, after %llu steps, in "
 			   "phase '%s'",
 			   stalled->number, stalled->host, SECONDS(now - stalled->step_ns),
 			   (unsigned long long)stalled->steps, stalled->phase);
 	if (l->what->timeout_ns && now - l->begun_ns > l->what->timeout_ns)
-		cause_note(l, last, CAUSE_ABSENCE, LSB_ETIMEDOUT, 1,
+		cause_note(l, last, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
 			   "the launch is not over after its timeout of %.1f s; rank %d is in phase '%s'",
 			   SECONDS(l->what->timeout_ns), last->number, last->phase);
 	if (l->cause.weight)
@@ -301,6 +319,15 @@ static void forgive(struct running *l, uint64_t now)
 	l->begun_ns += now - l->ticked_ns;
 	for (int32_t i = 0; i < l->n; i++)
 		l->ranks[i].heard_ns = l->ranks[i].step_ns = now;
+}
+
+/* Agents take a controller that says nothing for dead. */
+static void ping(struct running *l, uint64_t now)
+{
+	for (int32_t i = 0; i < l->n; i++)
+		if (l->ranks[i].state > RANK_JOIN)
+			rank_send(&l->ranks[i], LSB_FRAME_PING, "{}", 2);
+	l->pinged_ns = now;
 }
 
 static void tell_progress(const struct running *l, uint64_t now)
@@ -328,38 +355,45 @@ static void on_tick(uv_timer_t *timer)
 	    now / (PROGRESS_MS * (uint64_t)MS) != l->ticked_ns / (PROGRESS_MS * (uint64_t)MS))
 		tell_progress(l, now);
 	l->ticked_ns = now;
+	if (l->launcher->has_agents && now - l->pinged_ns >= PING_MS * (uint64_t)MS)
+		ping(l, now);
+	listener_tick(l, now);
 	if (l->ending)
 		enforce(l, now);
 	else
 		check_deadlines(l, now);
-	launch_reap(l);
+	launch_settle(l);
 }
 
 /* --- begin and outcome --- */
 
 static int begin(struct running *l, struct lsb_error *err)
 {
+	const int has_agents = l->launcher->has_agents;
 	struct lsb_error why = { 0 };
+	int rc;
 
 	if (uv_timer_init(&l->controller->loop, &l->tick))
 		return lsb_fail(err, LSB_EIO, 0, "cannot start the timer of a launch");
 	l->tick.data = l;
 	l->tick_open = 1;
+	l->begun_ns = l->ticked_ns = l->pinged_ns = lsb_now_ns();
 	for (int32_t i = 0; i < l->n; i++) {
-		l->ranks[i].launch = l;
-		l->ranks[i].number = i;
-		l->ranks[i].reaped = 1;
-		(void)snprintf(l->ranks[i].phase, sizeof(l->ranks[i].phase), "start");
-	}
-	l->begun_ns = l->ticked_ns = lsb_now_ns();
-	for (int32_t i = 0; i < l->n && !l->ending; i++) {
-		const int rc = rank_start(&l->ranks[i], &why);
+		struct rank *r = &l->ranks[i];
 
-		l->ranks[i].reaped = l->ranks[i].pid == 0;
-		if (rc) {
-			cause_note(l, &l->ranks[i], CAUSE_STATEMENT, rc, 0, "%s", why.msg);
-			launch_end(l, ENDING_FAILED);
-		}
+		r->launch = l;
+		r->number = i;
+		r->state = has_agents ? RANK_JOIN : RANK_HELLO;
+		r->preface = LSB_PREFACE_DONE;
+		r->heard_ns = r->step_ns = l->begun_ns;
+		(void)snprintf(r->phase, sizeof(r->phase), "start");
+	}
+	rc = l->launcher->start(l, &why);
+	if (rc) {
+		const struct rank *whose = l->n_processes < (size_t)l->n ? &l->ranks[l->n_processes] : NULL;
+
+		cause_note(l, whose, CAUSE_STATEMENT, rc, LOG_NONE, "%s", why.msg);
+		launch_end(l, ENDING_FAILED);
 	}
 	(void)uv_timer_start(&l->tick, on_tick, TICK_MS, TICK_MS);
 	return LSB_OK;
@@ -383,18 +417,38 @@ static int collect(struct running *l, struct lsb_outcome *out, struct lsb_error 
 	return LSB_OK;
 }
 
+static void running_free(struct running *l)
+{
+	for (int32_t i = 0; l->ranks && i < l->n; i++)
+		rank_free(&l->ranks[i]);
+	listener_free(l);
+	free(l->ranks);
+	free(l->jobs);
+	free(l->cpus);
+	free(l->processes);
+}
+
 int lsb_controller_launch(struct lsb_controller *c, const struct lsb_launch *what, struct lsb_outcome *out,
 			  struct lsb_error *err)
 {
-	struct running l = { .controller = c, .what = what, .n = what->size, .cause.rank = -1 };
+	struct running l = { .controller = c,
+			     .what = what,
+			     .launcher = what->launcher ? what->launcher : &lsb_launcher_local,
+			     .n = what->size,
+			     .cause.rank = -1 };
 	int rc;
 
 	*out = (struct lsb_outcome){ .rank = -1 };
 	if (what->size < 1 || what->size > LSB_RANKS_MAX)
 		return lsb_fail(err, LSB_EINVAL, 0, "a launch of %d ranks", what->size);
 	l.ranks = calloc((size_t)what->size, sizeof(*l.ranks));
-	if (!l.ranks)
+	l.jobs = calloc((size_t)what->size, sizeof(*l.jobs));
+	l.processes = calloc((size_t)what->size + 1, sizeof(*l.processes));
+	if (!l.ranks || !l.jobs || !l.processes) {
+		running_free(&l);
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %d ranks", what->size);
+	}
+	memcpy(l.jobs, what->jobs, (size_t)what->size * sizeof(*l.jobs));
 	c->running = &l;
 	rc = begin(&l, err);
 	while (rc == LSB_OK && l.tick_open)
@@ -412,9 +466,8 @@ int lsb_controller_launch(struct lsb_controller *c, const struct lsb_launch *wha
 		out->rank = l.cause.rank;
 		cause_tell(&l, out->reason, sizeof(out->reason));
 	}
-	for (int32_t i = 0; i < l.n; i++)
-		rank_free(&l.ranks[i]);
-	free(l.ranks);
+	out->oversubscribed = l.oversubscribed;
+	running_free(&l);
 	if (rc)
 		lsb_outcome_free(out);
 	return rc;

@@ -9,6 +9,9 @@
  *	HELLO -> JOB -> ADDRESS -> (ADDRESSES when all) -> READY -> (START when all)
  *	      -> RECORDS ... RESULT -> (QUIT when all) -> end of the process
  *
+ * A rank that a launcher starts elsewhere says JOIN before, through its agent, and
+ * gets its job once all have come.
+ *
  * The first thing that goes wrong ends the launch: the ranks are told to quit,
  * terminated after a second, killed after another. lsb_controller_launch returns
  * only when every process is reaped and every descriptor closed.
@@ -19,6 +22,7 @@
 #include <jansson.h>
 
 #include "measure/launch_measure.h"
+#include "launch/launcher.h"
 #include "wire/job.h"
 
 enum lsb_launch_status { LSB_LAUNCH_OK, LSB_LAUNCH_FAILED, LSB_LAUNCH_WAIVED, LSB_LAUNCH_INTERRUPTED };
@@ -34,8 +38,13 @@ struct lsb_launch_progress {
 };
 
 struct lsb_launch {
-	const char *program;	      /* of a rank; normally /proc/self/exe */
-	const char *const *arguments; /* before --fd, NULL-terminated; may be NULL */
+	const struct lsb_launcher *launcher; /* NULL: local */
+	const struct lsb_site *site;	     /* where it starts ranks; NULL: here */
+	const char *const *hosts;	     /* [size] of each rank; NULL: the launcher knows, or here */
+	const json_t
+		*digests;    /* ranks elsewhere must have these files; the journal's provenance; NULL: any */
+	const char *program; /* of a rank; normally /proc/self/exe */
+	const char *const *arguments; /* before --fd, NULL-terminated; may be NULL; local ranks only */
 	const struct lsb_job *jobs;   /* [size], by rank */
 	int32_t size;
 	const char *log_prefix; /* "results/logs/0": the log of rank r is PREFIX.r.log */
@@ -52,6 +61,7 @@ struct lsb_outcome {
 	enum lsb_launch_status status;
 	int code;			  /* enum lsb_status of the failure; LSB_OK */
 	int32_t rank;			  /* that failed first, or -1 */
+	int oversubscribed;		  /* more threads than cores on a host that was not known before */
 	char reason[1024];		  /* one sentence; "" when ok */
 	json_t *ranks;			  /* array of RANK by rank; NULL unless ok */
 	struct lsb_rank_records *records; /* [size], by rank, in one rank's clock each; NULL unless ok */

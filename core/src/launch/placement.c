@@ -3,6 +3,7 @@
 
 #include <hwloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lsbench/host.h"
 
@@ -82,4 +83,47 @@ int lsb_place_ranks(const struct lsb_machine *m, uint32_t ranks, uint32_t thread
 	for (uint64_t i = 0; i < total; i++)
 		cpus[i] = m->cpus[i % m->n_cpus];
 	return total > m->n_cores;
+}
+
+/* How often each processor of one owner is taken: [cpu_limit]. */
+static uint16_t *uses_of(const struct lsb_seat *seats, uint32_t seat, uint16_t *uses, size_t cpu_limit)
+{
+	uint32_t first = 0;
+
+	while (strcmp(seats[first].owner, seats[seat].owner) != 0)
+		first++;
+	return uses + first * cpu_limit;
+}
+
+int lsb_place_seats(const struct lsb_seat *seats, uint32_t n, uint32_t threads, uint32_t *cpus,
+		    int *oversubscribed, struct lsb_error *err)
+{
+	size_t limit = 0;
+	uint16_t *uses;
+
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < seats[i].machine->n_cpus; k++)
+			if (seats[i].machine->cpus[k] >= limit)
+				limit = (size_t)seats[i].machine->cpus[k] + 1;
+	uses = calloc((size_t)n * limit, sizeof(*uses));
+	if (!uses)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory to place %u ranks", n);
+	*oversubscribed = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct lsb_machine *m = seats[i].machine;
+		uint16_t *used = uses_of(seats, i, uses, limit);
+
+		for (uint32_t t = 0; t < threads; t++) {
+			uint32_t best = 0;
+
+			for (uint32_t k = 1; k < m->n_cpus; k++)
+				if (used[m->cpus[k]] < used[m->cpus[best]])
+					best = k;
+			*oversubscribed |= best >= m->n_cores || used[m->cpus[best]] > 0;
+			used[m->cpus[best]]++;
+			cpus[(size_t)i * threads + t] = m->cpus[best];
+		}
+	}
+	free(uses);
+	return LSB_OK;
 }

@@ -27,4 +27,18 @@ void lsb_machine_free(struct lsb_machine *m);
  */
 int lsb_place_ranks(const struct lsb_machine *m, uint32_t ranks, uint32_t threads, uint32_t *cpus);
 
+/* A rank of a launch over several hosts: what it may use, and whose that is. */
+struct lsb_seat {
+	const struct lsb_machine *machine;
+	const char *owner; /* equal for ranks that share processors, whatever their hosts are called */
+};
+
+/*
+ * The same for `n` ranks that see different machines, or one machine through
+ * different masks. Each thread gets the processor that fewest have, the first of
+ * equals. LSB_ENOMEM. Pure.
+ */
+int lsb_place_seats(const struct lsb_seat *seats, uint32_t n, uint32_t threads, uint32_t *cpus,
+		    int *oversubscribed, struct lsb_error *err);
+
 #endif

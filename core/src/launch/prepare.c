@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "launch/choose.h"
 #include "launch/provenance.h"
 #include "plugin/inspect.h"
 #include "suite/split.h"
@@ -209,10 +210,6 @@ static char *find_obstacle(const struct lsb_point *point)
 {
 	if (point->kind == LSB_CASE_LINK)
 		return lsb_format("links alone are not measured by this version of lsbench");
-	if (point->n_hosts)
-		return lsb_format("ranks on other hosts need a launcher that this version of lsbench lacks");
-	if (strcmp(point->launcher, "auto") != 0 && strcmp(point->launcher, "local") != 0)
-		return lsb_format("this version of lsbench has no launcher '%s'", point->launcher);
 	return NULL;
 }
 
@@ -247,11 +244,7 @@ static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct 
 	if (json_is_string(json_object_get(answer, "waived")))
 		return lsb_fail(err, LSB_EUNAVAIL, 0, "%s",
 				json_string_value(json_object_get(answer, "waived")));
-	if (json_is_true(json_object_get(json_object_get(answer, "transport"), "needs_mpirun")))
-		return lsb_fail(
-			err, LSB_EUNAVAIL, 0,
-			"transport '%s' needs ranks started by mpirun, which this version of lsbench lacks",
-			point->transport.name);
+	to->needs_mpi = json_is_true(json_object_get(json_object_get(answer, "transport"), "needs_mpirun"));
 	model = json_object_get(answer, "model");
 	to->layers = calloc(point->stages, sizeof(*to->layers));
 	to->cpus = calloc((size_t)point->nodes * point->threads, sizeof(*to->cpus));
@@ -287,6 +280,39 @@ static int prepare_point(struct preparing *p, struct lsb_prepared_point *to, str
 		       : lsb_fail(err, LSB_ENOMEM, 0, "no memory to prepare points");
 }
 
+/* Whether the launcher that a point has got can start it here. */
+static int check_launcher(struct lsb_prepared_point *p, struct lsb_error *err)
+{
+	struct lsb_error why = { 0 };
+
+	if (p->code)
+		return LSB_OK;
+	if (p->needs_mpi && !p->launcher->brings_mpi)
+		p->code =
+			lsb_fail(&why, LSB_ESUITE, 0,
+				 "transport '%s' needs ranks that mpirun or srun has started, and launcher = "
+				 "%s: say launcher = auto",
+				 p->point->transport.name, p->launcher->name);
+	else if (p->point->n_hosts && !p->launcher->has_agents)
+		p->code =
+			lsb_fail(&why, LSB_ESUITE, 0,
+				 "launcher = local starts ranks on this machine alone, and hosts are named: "
+				 "say launcher = ssh, mpirun or auto");
+	else if (p->launcher->check)
+		p->code = p->launcher->check(p->point, &why);
+	if (p->point->n_hosts)
+		p->oversubscribed = 0;
+	if (p->code == LSB_OK)
+		return LSB_OK;
+	p->reason = strdup(why.msg);
+	return p->reason ? LSB_OK : lsb_fail(err, LSB_ENOMEM, 0, "no memory to prepare points");
+}
+
+static const char *variable(const char *name)
+{
+	return getenv(name);
+}
+
 int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_prepared *out,
 		struct lsb_error *err)
 {
@@ -313,6 +339,10 @@ int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_p
 		out->points[i].point = &suite->points[i];
 		rc = prepare_point(&p, &out->points[i], err);
 	}
+	if (rc == LSB_OK)
+		rc = lsb_launchers_choose(out, variable, err);
+	for (size_t i = 0; i < out->n_points && rc == LSB_OK; i++)
+		rc = check_launcher(&out->points[i], err);
 	lsb_machine_free(&p.machine);
 	json_decref(p.answers);
 	return rc;

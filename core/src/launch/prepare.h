@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "launch/launcher.h"
 #include "launch/placement.h"
 #include "launch/provenance.h"
 #include "suite/suite.h"
@@ -22,7 +23,9 @@ struct lsb_prepared_point {
 	uint32_t *layers;	       /* [stages], owned; NULL unless it can be launched */
 	uint32_t *cpus;		       /* [nodes][threads], owned */
 	uint32_t context, max_records;
-	int oversubscribed;
+	const struct lsb_launcher *launcher; /* NULL: local */
+	int needs_mpi;			     /* its transport wants ranks that an MPI launcher has started */
+	int oversubscribed; /* as far as this machine tells: ranks elsewhere are placed once they are there */
 	char model_state[LSB_FILE_STATE]; /* of the model's file, from before its digest was taken */
 };
 

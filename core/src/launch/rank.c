@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "launch/local.h"
+#include "launch/agent.h"
 #include "launch/ranks.h"
 
 struct writing {
@@ -17,6 +17,17 @@ struct writing {
 	uint8_t header[LSB_FRAME_HEADER_BYTES];
 	char payload[];
 };
+
+const char *rank_host(const struct rank *r)
+{
+	const struct lsb_launch *what = r->launch->what;
+
+	if (*r->host)
+		return r->host;
+	if (what->hosts && what->hosts[r->number])
+		return what->hosts[r->number];
+	return r->launch->launcher->has_agents ? "an unknown host" : "this machine";
+}
 
 static void on_written(uv_write_t *request, int status)
 {
@@ -33,8 +44,8 @@ void rank_send(struct rank *r, enum lsb_frame_type type, const char *payload, si
 		return;
 	w = malloc(sizeof(*w) + length);
 	if (!w) {
-		cause_note(r->launch, r, CAUSE_STATEMENT, LSB_ENOMEM, 0, "no memory for a frame to rank %d",
-			   r->number);
+		cause_note(r->launch, r, CAUSE_STATEMENT, LSB_ENOMEM, LOG_NONE,
+			   "no memory for a frame to rank %d", r->number);
 		launch_end(r->launch, ENDING_FAILED);
 		return;
 	}
@@ -47,8 +58,7 @@ void rank_send(struct rank *r, enum lsb_frame_type type, const char *payload, si
 		free(w);
 }
 
-/* Copy a text a rank sent, without anything that could disturb a terminal. */
-static void copy_printable(char *to, size_t bytes, const char *from)
+void rank_copy_text(char *to, size_t bytes, const char *from)
 {
 	size_t n = 0;
 
@@ -57,7 +67,22 @@ static void copy_printable(char *to, size_t bytes, const char *from)
 	to[n] = '\0';
 }
 
-static json_t *parse_object(const char *payload, size_t length, const char *what, struct lsb_error *err)
+void rank_send_job(struct rank *r)
+{
+	char *job = lsb_job_format(&r->launch->jobs[r->number]);
+
+	if (job && strlen(job) <= lsb_frame_limit(LSB_FRAME_JOB)) {
+		rank_send(r, LSB_FRAME_JOB, job, strlen(job));
+	} else {
+		cause_note(r->launch, r, CAUSE_STATEMENT, LSB_ENOMEM, LOG_NONE,
+			   "the job of rank %d cannot be written, or has more than %zu bytes", r->number,
+			   lsb_frame_limit(LSB_FRAME_JOB));
+		launch_end(r->launch, ENDING_FAILED);
+	}
+	free(job);
+}
+
+json_t *rank_parse(const char *payload, size_t length, const char *what, struct lsb_error *err)
 {
 	json_error_t why;
 	json_t *root = json_loadb(payload, length, JSON_REJECT_DUPLICATES, &why);
@@ -72,9 +97,8 @@ static json_t *parse_object(const char *payload, size_t length, const char *what
 
 static int take_hello(struct rank *r, const char *payload, size_t length, struct lsb_error *err)
 {
-	json_t *hello = parse_object(payload, length, "HELLO", err);
+	json_t *hello = rank_parse(payload, length, "HELLO", err);
 	const char *version = json_string_value(json_object_get(hello, "version"));
-	char *job;
 	int rc = LSB_OK;
 
 	if (!hello)
@@ -83,27 +107,21 @@ static int take_hello(struct rank *r, const char *payload, size_t length, struct
 		rc = lsb_fail(err, LSB_EPEER, 0,
 			      "it is lsbench %.32s where the controller is %s: use one version everywhere",
 			      version ? version : "of an unknown version", LSB_VERSION);
-	copy_printable(r->host, sizeof(r->host), json_string_value(json_object_get(hello, "host")));
+	rank_copy_text(r->host, sizeof(r->host), json_string_value(json_object_get(hello, "host")));
 	json_decref(hello);
 	if (rc)
 		return rc;
-	job = lsb_job_format(&r->launch->what->jobs[r->number]);
-	if (!job || strlen(job) > lsb_frame_limit(LSB_FRAME_JOB)) {
-		free(job);
-		return lsb_fail(err, LSB_ENOMEM, 0, "its job cannot be written, or has more than %zu bytes",
-				lsb_frame_limit(LSB_FRAME_JOB));
-	}
 	r->state = RANK_ADDRESS;
-	rank_send(r, LSB_FRAME_JOB, job, strlen(job));
-	free(job);
+	launch_rank_hello(r);
 	return LSB_OK;
 }
 
 static int take_address(struct rank *r, const char *payload, size_t length, struct lsb_error *err)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=";
-	json_t *root = parse_object(payload, length, "ADDRESS", err);
+	json_t *root = rank_parse(payload, length, "ADDRESS", err);
 	const char *address = json_string_value(json_object_get(root, "address"));
+	struct lsb_error why = { 0 };
 
 	if (!root)
 		return LSB_EPEER;
@@ -112,6 +130,11 @@ static int take_address(struct rank *r, const char *payload, size_t length, stru
 		return lsb_fail(err, LSB_EPEER, 0, "its address is not base64");
 	}
 	r->address = strdup(address);
+	if (rank_check_files(r, json_object_get(root, "files"), &why)) {
+		cause_note(r->launch, r, CAUSE_STATEMENT, why.code, LOG_NONE, "rank %d on %s is refused: %s",
+			   r->number, rank_host(r), why.msg);
+		launch_end(r->launch, ENDING_FAILED);
+	}
 	json_decref(root);
 	if (!r->address)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for its address");
@@ -130,13 +153,13 @@ static uint64_t counter(const json_t *root, const char *name)
 
 static int take_heartbeat(struct rank *r, const char *payload, size_t length, struct lsb_error *err)
 {
-	json_t *root = parse_object(payload, length, "HEARTBEAT", err);
+	json_t *root = rank_parse(payload, length, "HEARTBEAT", err);
 	char phase[sizeof(r->phase)];
 	uint64_t steps;
 
 	if (!root)
 		return LSB_EPEER;
-	copy_printable(phase, sizeof(phase), json_string_value(json_object_get(root, "phase")));
+	rank_copy_text(phase, sizeof(phase), json_string_value(json_object_get(root, "phase")));
 	steps = counter(root, "steps");
 	if (steps != r->steps || strcmp(phase, r->phase) != 0)
 		r->step_ns = lsb_now_ns();
@@ -149,7 +172,7 @@ static int take_heartbeat(struct rank *r, const char *payload, size_t length, st
 
 static int take_records(struct rank *r, const char *payload, size_t length, struct lsb_error *err)
 {
-	const size_t most = r->launch->what->jobs[r->number].max_records;
+	const size_t most = r->launch->jobs[r->number].max_records;
 	const size_t n = length / sizeof(struct lsb_record);
 
 	if (length % sizeof(struct lsb_record) != 0 || n > most - r->n_records)
@@ -174,7 +197,7 @@ static int take_records(struct rank *r, const char *payload, size_t length, stru
 
 static int take_result(struct rank *r, const char *payload, size_t length, struct lsb_error *err)
 {
-	r->result = parse_object(payload, length, "RESULT", err);
+	r->result = rank_parse(payload, length, "RESULT", err);
 	if (!r->result)
 		return LSB_EPEER;
 	if (json_integer_value(json_object_get(r->result, "rank")) != r->number ||
@@ -193,21 +216,21 @@ static int is_consequence(int code)
 
 static int take_failure(struct rank *r, const char *payload, size_t length, struct lsb_error *err)
 {
-	json_t *root = parse_object(payload, length, "FAILURE", err);
+	json_t *root = rank_parse(payload, length, "FAILURE", err);
 	char message[sizeof(((struct lsb_error *)0)->msg)], phase[sizeof(r->phase)];
 	int code;
 
 	if (!root)
 		return LSB_EPEER;
 	code = (int)json_integer_value(json_object_get(root, "code"));
-	copy_printable(message, sizeof(message), json_string_value(json_object_get(root, "message")));
-	copy_printable(phase, sizeof(phase), json_string_value(json_object_get(root, "phase")));
+	rank_copy_text(message, sizeof(message), json_string_value(json_object_get(root, "message")));
+	rank_copy_text(phase, sizeof(phase), json_string_value(json_object_get(root, "phase")));
 	json_decref(root);
 	if (code >= 0 || code < LSB_ESUITE)
 		code = LSB_EPEER;
 	r->state = RANK_FAILED;
-	cause_note(r->launch, r, is_consequence(code) ? CAUSE_CONSEQUENCE : CAUSE_STATEMENT, code, 0,
-		   "rank %d on %s failed in phase '%s': %s", r->number, r->host, phase, message);
+	cause_note(r->launch, r, is_consequence(code) ? CAUSE_CONSEQUENCE : CAUSE_STATEMENT, code, LOG_NONE,
+		   "rank %d on %s failed in phase '%s': %s", r->number, rank_host(r), phase, message);
 	launch_end(r->launch, ENDING_FAILED);
 	return LSB_OK;
 }
@@ -227,6 +250,18 @@ static int take_log(struct rank *r, const char *payload, size_t length, struct l
 	return LSB_OK;
 }
 
+/* What an agent says in its own name. */
+static int take_agents_frame(struct rank *r, enum lsb_frame_type type, const char *payload, size_t length,
+			     struct lsb_error *err)
+{
+	if (type == LSB_FRAME_JOIN && r->state == RANK_JOIN)
+		return rank_take_join(r, payload, length, err);
+	if (type == LSB_FRAME_ENDED && r->state > RANK_JOIN && !r->ended)
+		return rank_take_ended(r, payload, length, err);
+	return lsb_fail(err, LSB_EPEER, 0, "its agent sent a frame of type %d that has no place in state %d",
+			(int)type, (int)r->state);
+}
+
 /* Which frame may come in which state, and who takes it. */
 static int take_frame(void *user, enum lsb_frame_type type, const char *payload, size_t length,
 		      struct lsb_error *err)
@@ -236,6 +271,8 @@ static int take_frame(void *user, enum lsb_frame_type type, const char *payload,
 	const int talks = state > RANK_HELLO && state <= RANK_DONE;
 
 	r->heard_ns = lsb_now_ns();
+	if (r->launch->launcher->has_agents && type >= LSB_FRAME_JOIN)
+		return take_agents_frame(r, type, payload, length, err);
 	if (type == LSB_FRAME_HELLO && state == RANK_HELLO)
 		return take_hello(r, payload, length, err);
 	if (type == LSB_FRAME_ADDRESS && state == RANK_ADDRESS)
@@ -247,7 +284,7 @@ static int take_frame(void *user, enum lsb_frame_type type, const char *payload,
 	}
 	if (type == LSB_FRAME_HEARTBEAT && talks)
 		return take_heartbeat(r, payload, length, err);
-	if (type == LSB_FRAME_LOG && talks)
+	if (type == LSB_FRAME_LOG && (talks || r->launch->launcher->has_agents))
 		return take_log(r, payload, length, err);
 	if (type == LSB_FRAME_RECORDS && state == RANK_STARTED && r->launch->started_ns)
 		return take_records(r, payload, length, err);
@@ -273,25 +310,44 @@ static void channel_ended(struct rank *r)
 {
 	struct running *l = r->launch;
 
-	if (r->state != RANK_DONE && r->state != RANK_FAILED && !l->quit_sent) {
-		cause_note(l, r, CAUSE_CONSEQUENCE, LSB_EPEER, 1,
-			   "rank %d on %s closed its control channel in phase '%s'", r->number, r->host,
+	if (r->state != RANK_DONE && r->state != RANK_FAILED && !r->ended && !l->quit_sent) {
+		cause_note(l, r, CAUSE_CONSEQUENCE, LSB_EPEER, LOG_RANK,
+			   "rank %d on %s closed its control channel in phase '%s'", r->number, rank_host(r),
 			   r->phase);
 		launch_end(l, ENDING_FAILED);
 	}
 	rank_close_pipe(r);
 }
 
+/*
+ * A remote shell may print something of its own before the agent speaks: that
+ * goes into the log. Returns how many of the bytes are no frames.
+ */
+static size_t skip_preface(struct rank *r, const char *bytes, size_t n)
+{
+	static const char greeting[] = LSB_AGENT_PREFACE;
+	size_t i;
+
+	for (i = 0; i < n && r->preface < sizeof(greeting) - 1; i++)
+		r->preface = bytes[i] == greeting[r->preface] ? r->preface + 1 : bytes[i] == greeting[0];
+	if (i && r->preface < sizeof(greeting) - 1)
+		(void)take_log(r, bytes, n, NULL);
+	if (r->preface == sizeof(greeting) - 1)
+		r->preface = LSB_PREFACE_DONE;
+	return i;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct rank *r = stream->data;
 	const struct lsb_inbox_taker taker = { take_frame, r };
+	const size_t skipped = n > 0 ? skip_preface(r, buf->base, (size_t)n) : 0;
 	struct lsb_error err = { 0 };
 
-	if (n > 0 && lsb_inbox_feed(&r->inbox, buf->base, (size_t)n, &taker, &err)) {
-		cause_note(r->launch, r, CAUSE_STATEMENT, err.code, 1,
-			   "rank %d on %s broke the control protocol in phase '%s': %s", r->number, r->host,
-			   r->phase, err.msg);
+	if (n > 0 && lsb_inbox_feed(&r->inbox, buf->base + skipped, (size_t)n - skipped, &taker, &err)) {
+		cause_note(r->launch, r, CAUSE_STATEMENT, err.code, LOG_RANK,
+			   "rank %d on %s broke the control protocol in phase '%s': %s", r->number,
+			   rank_host(r), r->phase, err.msg);
 		launch_end(r->launch, ENDING_FAILED);
 		rank_close_pipe(r);
 	} else if (n < 0) {
@@ -313,23 +369,10 @@ void rank_close_pipe(struct rank *r)
 		uv_close((uv_handle_t *)&r->pipe, on_pipe_closed);
 }
 
-int rank_start(struct rank *r, struct lsb_error *err)
+int rank_attach(struct rank *r, int fd, struct lsb_error *err)
 {
-	const struct lsb_launch *what = r->launch->what;
-	char *log = launch_log_path(r->launch, r->number);
-	int fd = -1, rc;
+	int rc = uv_pipe_init(&r->launch->controller->loop, &r->pipe, 0);
 
-	if (!log)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory to start rank %d", r->number);
-	(void)unlink(log); /* of an abandoned launch of the same number */
-	rc = lsb_local_start(what->program, what->arguments, log, &r->pid, &fd, err);
-	free(log);
-	if (rc) {
-		r->pid = 0;
-		return rc;
-	}
-	r->heard_ns = r->step_ns = lsb_now_ns();
-	rc = uv_pipe_init(&r->launch->controller->loop, &r->pipe, 0);
 	if (rc == 0) {
 		r->pipe.data = r;
 		r->pipe_open = 1;
@@ -339,6 +382,7 @@ int rank_start(struct rank *r, struct lsb_error *err)
 		close(fd);
 		return lsb_fail(err, LSB_EIO, -rc, "cannot watch rank %d: %s", r->number, uv_strerror(rc));
 	}
+	r->heard_ns = r->step_ns = lsb_now_ns();
 	rc = uv_read_start((uv_stream_t *)&r->pipe, on_alloc, on_read);
 	if (rc)
 		return lsb_fail(err, LSB_EIO, -rc, "cannot hear rank %d: %s", r->number, uv_strerror(rc));
@@ -348,6 +392,7 @@ int rank_start(struct rank *r, struct lsb_error *err)
 void rank_free(struct rank *r)
 {
 	lsb_inbox_free(&r->inbox);
+	lsb_machine_free(&r->machine);
 	free(r->address);
 	json_decref(r->result);
 	free(r->records);

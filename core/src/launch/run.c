@@ -140,6 +140,8 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 		json_object_set_new(line, "rank", o->rank >= 0 ? json_integer(o->rank) : json_null());
 	}
 	json_object_set_new(line, "records", records ? records : json_null());
+	if (o->oversubscribed)
+		json_object_set_new(line, "oversubscribed", json_true());
 	if (rc == LSB_OK)
 		rc = lsb_journal_append(&r->results.journal, line, err);
 	if (rc == LSB_OK)
@@ -164,6 +166,10 @@ static int launch_ranks(struct run *r, const struct lsb_order_slot *slot, struct
 	struct lsb_job *jobs = calloc(point->nodes, sizeof(*jobs));
 	char *prefix = lsb_format("%s/logs/%lld", r->results.folder, (long long)r->next_launch);
 	struct lsb_launch what = {
+		.launcher = prepared->launcher,
+		.site = &point->site,
+		.hosts = (const char *const *)point->hosts,
+		.digests = r->prepared->provenance,
 		.program = r->request->program ? r->request->program : "/proc/self/exe",
 		.jobs = jobs,
 		.size = (int32_t)point->nodes,

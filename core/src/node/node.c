@@ -39,20 +39,39 @@ static int send_hello(struct lsb_control *control, struct lsb_error *err)
 	return send_json(control, LSB_FRAME_HELLO, hello, err);
 }
 
+/* Digests of the plugin files in use, by path; of ranks elsewhere, where the files may be others. */
+static int add_files(const struct lsb_session *s, json_t *object, struct lsb_error *err)
+{
+	const struct lsb_loaded *const used[] = { s->backend, s->transport, s->workload };
+	json_t *files = json_object();
+	int rc = LSB_OK;
+
+	for (size_t i = 0; i < LSB_COUNT(used); i++)
+		for (const struct lsb_loaded *l = used[i]; l && rc == LSB_OK; l = l->inner) {
+			char hex[LSB_DIGEST_HEX];
+
+			rc = lsb_digest_file(l->path, hex, err);
+			if (rc == LSB_OK)
+				json_object_set_new(files, l->path, json_string(hex));
+		}
+	json_object_set_new(object, "files", files);
+	return rc;
+}
+
 static int send_address(struct lsb_session *s, struct lsb_error *err)
 {
 	/* Which clock this rank has goes with its address, so that neighbours know whether it is theirs. */
 	unsigned char address[LSB_CLOCK_ID_CHARS + LSB_ADDRESS_MAX] = { 0 };
 	char text[sodium_base64_ENCODED_LEN(sizeof(address), sodium_base64_VARIANT_ORIGINAL)];
 	struct lsb_identity machine;
+	json_t *told;
 	size_t n = 0;
+	int rc;
 
 	lsb_identity_tell(&machine);
 	memcpy(address, machine.clock_id, LSB_CLOCK_ID_CHARS);
 
 	if (s->transport) {
-		int rc;
-
 		*err = (struct lsb_error){ 0 };
 		rc = lsb_plugin_result(s->transport, "address",
 				       s->transport->ops.transport.address(
@@ -67,7 +86,13 @@ static int send_address(struct lsb_session *s, struct lsb_error *err)
 	}
 	sodium_bin2base64(text, sizeof(text), address, LSB_CLOCK_ID_CHARS + n,
 			  sodium_base64_VARIANT_ORIGINAL);
-	return send_json(s->control, LSB_FRAME_ADDRESS, json_pack("{s:s}", "address", text), err);
+	told = json_pack("{s:s}", "address", text);
+	rc = told && s->job.is_remote ? add_files(s, told, err) : LSB_OK;
+	if (rc) {
+		json_decref(told);
+		return rc;
+	}
+	return send_json(s->control, LSB_FRAME_ADDRESS, told, err);
 }
 
 static int send_records(struct lsb_session *s, struct lsb_error *err)

@@ -84,11 +84,34 @@ static struct lsb_scheduler_limits scheduler_limits(const struct lsb_session *s)
 	};
 }
 
+/* Where the transport is to listen: on this host, the address of the network that the job names. */
+static int choose_address(struct lsb_session *s, struct lsb_error *err)
+{
+	char found[LSB_ADDRESSES_MAX][LSB_ADDRESS_TEXT];
+	size_t n;
+	int rc;
+
+	if (!s->job.is_remote || strcmp(s->job.bind_address, "*") == 0) {
+		(void)snprintf(s->bind_address, sizeof(s->bind_address), "%s",
+			       s->job.is_remote ? lsb_address_any() : s->job.bind_address);
+		return LSB_OK;
+	}
+	rc = lsb_addresses_find(s->job.bind_address, found, &n, err);
+	if (rc == LSB_OK)
+		(void)snprintf(s->bind_address, sizeof(s->bind_address), "%s", found[0]);
+	return rc;
+}
+
 /* The transport's endpoint; a launch of one rank needs none. */
 static int open_transport(struct lsb_session *s, struct lsb_error *err)
 {
+	int rc;
+
 	if (!s->transport)
 		return LSB_OK;
+	rc = choose_address(s, err);
+	if (rc)
+		return rc;
 	s->world = (struct lsb_world){
 		.struct_size = sizeof(s->world),
 		.rank = s->job.rank,
@@ -98,7 +121,7 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 		.max_requests = (s->job.stages + 4) * (window_of(&s->job) + 1) + CLOCK_REQUESTS,
 		.max_tag = LSB_TAG_CLOCK,
 		.max_message_bytes = MESSAGE_BYTES_MAX,
-		.bind_address = s->job.bind_address,
+		.bind_address = s->bind_address,
 	};
 	memcpy(s->world.nonce, s->job.nonce, sizeof(s->world.nonce));
 	*err = (struct lsb_error){ 0 };

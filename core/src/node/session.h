@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "base/address.h"
 #include "node/clock_exchange.h"
 #include "node/control.h"
 #include "node/requests.h"
@@ -28,6 +29,7 @@ struct lsb_session {
 	struct lsb_workload *workload_handle;
 	struct lsb_world world; /* these two live as long as the handles */
 	struct lsb_place place;
+	char bind_address[LSB_ADDRESS_TEXT];
 	char *model; /* path, or random:...; owned */
 	struct lsb_backend_info info;
 	uint32_t stage, first_layer, context;

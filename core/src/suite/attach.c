@@ -214,6 +214,67 @@ static int add_host_item(struct lsb_resolver *r, struct lsb_point *p, char *item
 	return rc;
 }
 
+/* `list` of [hosts X]: a host for each rank. */
+static int take_list(struct lsb_resolver *r, struct lsb_point *p, const char *text,
+		     struct lsb_place_in_suite at)
+{
+	struct lsb_list list = { 0 };
+	struct lsb_error err;
+	int rc = LSB_OK;
+
+	if (lsb_list_parse(text, &list, &err))
+		lsb_diagnose(r->source->diag, at, "list: %s", err.msg);
+	for (size_t i = 0; i < list.n && rc == LSB_OK; i++)
+		rc = add_host_item(r, p, list.items[i], at);
+	lsb_list_free(&list);
+	return rc;
+}
+
+/* A relative path starts at the suite's folder; takes `path`. NULL without memory. */
+static char *from_suite(const struct lsb_resolver *r, char *path)
+{
+	const char *suite = r->source->request->path, *slash = strrchr(suite, '/');
+	char *whole;
+
+	if (*path == '/' || !slash)
+		return path;
+	whole = lsb_format("%.*s/%s", (int)(slash - suite), suite, path);
+	free(path);
+	return whole;
+}
+
+/* Any other key of [hosts X]. */
+static int take_site(struct lsb_resolver *r, struct lsb_point *p, const char *name, char *text,
+		     struct lsb_place_in_suite at)
+{
+	const struct lsb_suite_key *key = lsb_key_find(&lsb_hosts_keys, name);
+	char *canonical = NULL;
+	struct lsb_error err;
+	int rc;
+
+	if (!key) { /* already found wrong */
+		free(text);
+		return LSB_OK;
+	}
+	if (!*text) {
+		lsb_diagnose(r->source->diag, at, "%s has no value", name);
+		free(text);
+		return LSB_OK;
+	}
+	if (key->type == LSB_KEY_FILE)
+		text = from_suite(r, text);
+	if (!text)
+		return LSB_ENOMEM;
+	rc = lsb_key_fill(key, text, &p->site, &canonical, &err);
+	if (rc == LSB_ESUITE) {
+		lsb_diagnose(r->source->diag, at, "%s", err.msg);
+		rc = LSB_OK;
+	}
+	free(canonical);
+	free(text);
+	return rc;
+}
+
 static int resolve_hosts(struct lsb_resolver *r, struct lsb_point *p)
 {
 	const char *value = NULL;
@@ -229,17 +290,18 @@ static int resolve_hosts(struct lsb_resolver *r, struct lsb_point *p)
 		lsb_diagnose(r->source->diag, b->at, "unknown hosts '%s': there is no section [hosts %s]",
 			     name, name);
 	for (size_t i = 0; set && i < set->section->n_pairs && rc == LSB_OK; i++) {
-		const struct lsb_place_in_suite at = lsb_source_place(r->source, set->section->pairs[i].line);
-		struct lsb_list list = { 0 };
-		struct lsb_error err;
-		char *text = lsb_resolver_expand(r, "list", set->section->pairs[i].value, 0, at);
+		const struct lsb_ini_pair *pair = &set->section->pairs[i];
+		const struct lsb_place_in_suite at = lsb_source_place(r->source, pair->line);
+		char *text = lsb_resolver_expand(r, pair->key, pair->value, 0, at);
 
-		if (text && lsb_list_parse(text, &list, &err))
-			lsb_diagnose(r->source->diag, at, "list: %s", err.msg);
-		for (size_t j = 0; j < list.n && rc == LSB_OK; j++)
-			rc = add_host_item(r, p, list.items[j], at);
-		lsb_list_free(&list);
-		free(text);
+		if (!text)
+			continue;
+		if (strcmp(pair->key, "list") == 0) {
+			rc = take_list(r, p, text, at);
+			free(text);
+		} else {
+			rc = take_site(r, p, pair->key, text, at);
+		}
 	}
 done:
 	free(name);

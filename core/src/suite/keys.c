@@ -125,7 +125,30 @@ static const struct lsb_suite_key report_keys[] = {
 
 static const struct lsb_suite_key hosts_keys[] = {
 	{ "list", LSB_KEY_TEXT, .offset = (size_t)-1,
-	  .help = "host names separated by commas; NAME:N takes N ranks" },
+	  .help = "host names separated by commas; NAME:N takes N ranks; absent: where the launcher itself "
+		  "places them" },
+	{ "network", LSB_KEY_TEXT, MEMBER(lsb_site, network),
+	  .help = "which addresses of the hosts carry the data, as 10.1.0.0/16 or ib0; default: any of "
+		  "them" },
+	{ "control_address", LSB_KEY_TEXT, MEMBER(lsb_site, control_address),
+	  .help = "where lsbench listens for ranks: an address, network or interface of its own machine; "
+		  "default: loopback, all interfaces where hosts are elsewhere" },
+	{ "program", LSB_KEY_TEXT, MEMBER(lsb_site, program),
+	  .help = "path of lsbench on the hosts; default: the same as here" },
+	{ "token_file", LSB_KEY_FILE, MEMBER(lsb_site, token_file),
+	  .help = "a file of mode 0600 that holds a secret, here and on the hosts, where a launcher passes "
+		  "no "
+		  "variable on" },
+	{ "ssh_config", LSB_KEY_FILE, MEMBER(lsb_site, ssh_config),
+	  .help = "for ssh -F, also of Open MPI's mpirun" },
+	{ "mpirun", LSB_KEY_TEXT, MEMBER(lsb_site, mpirun),
+	  .help = "the program, where several are installed, as mpirun.mpich; default: mpirun" },
+	{ "mpirun_arguments", LSB_KEY_TEXT, MEMBER(lsb_site, mpirun_arguments),
+	  .help = "further words for it, separated by blanks" },
+	{ "srun_mpi", LSB_KEY_TEXT, MEMBER(lsb_site, srun_mpi),
+	  .help = "srun --mpi=: pmix for Open MPI, pmi2 for MPICH; default: pmix where Slurm has it" },
+	{ "srun_arguments", LSB_KEY_TEXT, MEMBER(lsb_site, srun_arguments),
+	  .help = "further words for srun, separated by blanks" },
 };
 
 #define TABLE(name, rows)                                                                                    \

@@ -39,6 +39,17 @@ struct lsb_point_value {
 	int is_factor; /* part of the id */
 };
 
+/* How ranks are started on the hosts of a point, of [hosts X]. Owned texts; NULL: not said. */
+struct lsb_site {
+	char *control_address; /* where the controller listens: an address, network or interface of its own */
+	char *network;	       /* which addresses of the hosts carry the data; the same forms */
+	char *program;	       /* path of lsbench there; NULL: the same as here */
+	char *token_file;      /* holds the run's secret, here and there; NULL: the launcher passes one on */
+	char *ssh_config;
+	char *mpirun, *mpirun_arguments; /* the program; further words for it */
+	char *srun_mpi, *srun_arguments;
+};
+
 struct lsb_point {
 	char id[17];	 /* 16 hex digits of a hash over the factors */
 	char *case_name; /* of [case NAME] */
@@ -67,6 +78,7 @@ struct lsb_point {
 	size_t n_values;
 	char **hosts; /* of `hosts = X`, one a rank to place, in order; NULL: this machine */
 	size_t n_hosts;
+	struct lsb_site site;
 };
 
 #endif

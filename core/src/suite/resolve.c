@@ -296,6 +296,16 @@ static void free_plugin(struct lsb_point_plugin *plugin)
 	free(plugin->name);
 }
 
+static void free_site(struct lsb_site *site)
+{
+	char *const texts[] = { site->control_address,	site->network,	  site->program,
+				site->token_file,	site->ssh_config, site->mpirun,
+				site->mpirun_arguments, site->srun_mpi,	  site->srun_arguments };
+
+	for (size_t i = 0; i < LSB_COUNT(texts); i++)
+		free(texts[i]);
+}
+
 void lsb_point_free(struct lsb_point *p)
 {
 	char *const texts[] = { p->case_name, p->label,	   p->base,    p->model,       p->launcher,
@@ -316,5 +326,6 @@ void lsb_point_free(struct lsb_point *p)
 	for (size_t i = 0; i < p->n_hosts; i++)
 		free(p->hosts[i]);
 	free(p->hosts);
+	free_site(&p->site);
 	*p = (struct lsb_point){ 0 };
 }

@@ -17,10 +17,11 @@
 
 /* Largest payloads. A RESULT holds ids and text of all requests of a pipeline; everything else is small. */
 static const size_t limits[LSB_FRAME_TYPES] = {
-	[LSB_FRAME_HELLO] = 4096,	  [LSB_FRAME_JOB] = 1u << 20, [LSB_FRAME_ADDRESS] = 4096,
+	[LSB_FRAME_HELLO] = 4096,	  [LSB_FRAME_JOB] = 1u << 20, [LSB_FRAME_ADDRESS] = 1u << 17,
 	[LSB_FRAME_ADDRESSES] = 1u << 21, [LSB_FRAME_READY] = 1024,   [LSB_FRAME_START] = 1024,
 	[LSB_FRAME_HEARTBEAT] = 1024,	  [LSB_FRAME_LOG] = 8192,     [LSB_FRAME_RECORDS] = 1u << 20,
 	[LSB_FRAME_RESULT] = 64u << 20,	  [LSB_FRAME_FAILURE] = 4096, [LSB_FRAME_QUIT] = 1024,
+	[LSB_FRAME_JOIN] = 1u << 17,	  [LSB_FRAME_ENDED] = 1024,   [LSB_FRAME_PING] = 1024,
 };
 
 size_t lsb_frame_limit(uint32_t type)

@@ -10,7 +10,8 @@
  *
  *	HELLO	  {"protocol":1,"version","pid","host","boot_id"}		first, once
  *	JOB	  wire/job.h
- *	ADDRESS	  {"address": base64}				transport is open, nothing loaded yet
+ *	ADDRESS	  {"address": base64}				transport is open, nothing loaded yet;
+ *							elsewhere also {"files": {path: digest}}
  *	ADDRESSES {"addresses": [base64, ...]}			in rank order
  *	READY	  {}						loaded, connected, prompts encoded
  *	START	  {}						all ranks are ready
@@ -19,6 +20,13 @@
  *	RESULT	  docs/journal.md, "rank"			last, on success
  *	FAILURE	  {"phase","code","message"}			last, on failure
  *	QUIT	  {}						end now; end of file means the same
+ *
+ * Where a launcher brings ranks from elsewhere, an agent (launch/agent.h) stands
+ * between: it passes on all of these, and says and hears in its own name
+ *
+ *	JOIN	  {"version","lsbench": digest,"pid","host","boot_id","place","cpus","cores"}	first, once
+ *	ENDED	  {"signal"} or {"status"}, "forced": by the agent	last: how the rank ended
+ *	PING	  {}					every second, from the controller: it is still there
  */
 #ifndef LSB_FRAME_H
 #define LSB_FRAME_H
@@ -44,6 +52,9 @@ enum lsb_frame_type {
 	LSB_FRAME_RESULT,
 	LSB_FRAME_FAILURE,
 	LSB_FRAME_QUIT,
+	LSB_FRAME_JOIN,
+	LSB_FRAME_ENDED,
+	LSB_FRAME_PING,
 	LSB_FRAME_TYPES,
 };
 

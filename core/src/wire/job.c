@@ -38,6 +38,7 @@ static const struct member {
 	{ "top_k", offsetof(struct lsb_job, top_k), 0, INT32_MAX },
 	{ "threads", offsetof(struct lsb_job, threads), 1, LSB_THREADS_MAX },
 	{ "measure_peaks", offsetof(struct lsb_job, measure_peaks), 0, 1 },
+	{ "is_remote", offsetof(struct lsb_job, is_remote), 0, 1 },
 	{ "max_records", offsetof(struct lsb_job, max_records), 0, 1u << 24 },
 };
 

@@ -46,6 +46,7 @@ struct lsb_job {
 	uint32_t *cpus;
 	uint64_t timeout_ns;	/* of each blocking operation outside and inside the run */
 	uint32_t measure_peaks; /* 1: measure read bandwidth, alone and with all ranks, after the run */
+	uint32_t is_remote;	/* 1: started through an agent: `bind_address` may be a network, files are told */
 	uint32_t max_records;	/* room for records; the node stops recording when full and says so */
 };
 

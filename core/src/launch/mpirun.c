@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mpirun launcher: one mpirun (Open MPI's or MPICH's) starts an agent per
+ * rank, and each dials in.
+ *
+ * Pinning is lsbench's own, as under every launcher, so mpirun is told to bind
+ * nothing. The two families are told apart by `mpirun --version`, as they take
+ * different options; a plugin that uses MPI needs the family that it was built
+ * with, which [hosts X] `mpirun` chooses.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/base.h"
+#include "launch/agent.h"
+#include "launch/command.h"
+
+enum family { FAMILY_UNKNOWN, FAMILY_OPEN_MPI, FAMILY_MPICH };
+
+static const char *program_of(const struct lsb_site *site)
+{
+	return site && site->mpirun ? site->mpirun : "mpirun";
+}
+
+static enum family family_of(const char *version)
+{
+	if (strstr(version, "Open MPI") || strstr(version, "OpenRTE") || strstr(version, "PRRTE"))
+		return FAMILY_OPEN_MPI;
+	if (strstr(version, "HYDRA") || strstr(version, "MPICH"))
+		return FAMILY_MPICH;
+	return FAMILY_UNKNOWN;
+}
+
+static int find_family(const struct lsb_site *site, enum family *out, struct lsb_error *err)
+{
+	char version[1024];
+	const int rc = command_ask_version(program_of(site), version, sizeof(version), err);
+
+	if (rc == LSB_EUNAVAIL)
+		return lsb_fail(err, rc, 0,
+				"there is no '%s' here: install Open MPI or MPICH, or name it as `mpirun` in "
+				"[hosts X]",
+				program_of(site));
+	if (rc)
+		return rc;
+	*out = family_of(version);
+	version[strcspn(version, "\n")] = '\0';
+	if (*out == FAMILY_UNKNOWN)
+		return lsb_fail(err, LSB_EUNAVAIL, 0,
+				"'%s' is neither Open MPI's nor MPICH's: it says '%.80s'", program_of(site),
+				version);
+	return LSB_OK;
+}
+
+static int check(const struct lsb_point *point, struct lsb_error *err)
+{
+	enum family family;
+	const int rc = find_family(&point->site, &family, err);
+
+	for (uint32_t i = 1; i < point->nodes && point->n_hosts; i++)
+		for (uint32_t k = 0; k + 1 < i; k++)
+			if (strcmp(point->hosts[i], point->hosts[k]) == 0 &&
+			    strcmp(point->hosts[i], point->hosts[i - 1]) != 0)
+				return lsb_fail(
+					err, LSB_ESUITE, 0,
+					"hosts: '%s' is listed in two places, and mpirun fills host by "
+					"host: write it once, as %s:N",
+					point->hosts[i], point->hosts[i]);
+	if (rc == LSB_OK && family == FAMILY_MPICH && point->site.ssh_config)
+		return lsb_fail(err, LSB_ESUITE, 0,
+				"hosts: MPICH's mpirun takes no ssh_config: put it into ~/.ssh/config");
+	return rc;
+}
+
+/* "alpha:2,beta:1"; NULL when no hosts are named or memory lacks. */
+static char *list_hosts(const struct running *l)
+{
+	struct lsb_text list = { 0 };
+
+	for (int32_t i = 0, n; l->what->hosts && i < l->n; i += n) {
+		for (n = 1; i + n < l->n && strcmp(l->what->hosts[i + n], l->what->hosts[i]) == 0;)
+			n++;
+		lsb_text_add(&list, "%s%s:%d", i ? "," : "", l->what->hosts[i], n);
+	}
+	return list.data;
+}
+
+/* Whether ranks may come from other machines: by the host list, or one that mpirun itself finds. */
+static int is_remote(const struct running *l)
+{
+	static const char *const elsewhere[] = { "OMPI_MCA_orte_default_hostfile",
+						 "PRTE_MCA_prte_default_hostfile",
+						 "HYDRA_HOST_FILE",
+						 "PBS_NODEFILE",
+						 "PE_HOSTFILE",
+						 "LSB_HOSTS",
+						 "LOADL_HOSTFILE" };
+	const char *nodes = getenv("SLURM_JOB_NUM_NODES");
+
+	for (int32_t i = 0; l->what->hosts && i < l->n; i++)
+		if (!lsb_address_is_here(l->what->hosts[i]))
+			return 1;
+	if (l->what->hosts)
+		return 0;
+	for (size_t i = 0; i < LSB_COUNT(elsewhere); i++)
+		if (getenv(elsewhere[i]))
+			return 1;
+	return nodes && strcmp(nodes, "1") != 0;
+}
+
+static void add_open_mpi(struct command *c, const struct running *l, const char *hosts)
+{
+	const struct lsb_site *site = l->what->site;
+
+	command_add(c, "-n");
+	command_add(c, "%d", l->n);
+	if (hosts) {
+		command_add(c, "--host");
+		command_add(c, "%s", hosts);
+	}
+	command_add(c, "--oversubscribe"); /* lsbench flags it, and its report says why that matters */
+	command_add(c, "--bind-to");
+	command_add(c, "none");
+	command_add(c, "--mca");
+	command_add(c, "plm_rsh_args");
+	if (site && site->ssh_config)
+		command_add(c, "-F %s -o BatchMode=yes -o ConnectTimeout=10", site->ssh_config);
+	else
+		command_add(c, "-o BatchMode=yes -o ConnectTimeout=10");
+	command_add(c, "-x");
+	command_add(c, LSB_SECRET_VARIABLE);
+	if (geteuid() == 0) {
+		command_set(c, "OMPI_ALLOW_RUN_AS_ROOT=1");
+		command_set(c, "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
+	}
+}
+
+static void add_mpich(struct command *c, const struct running *l, const char *hosts)
+{
+	command_add(c, "-n");
+	command_add(c, "%d", l->n);
+	if (hosts) {
+		command_add(c, "-hosts");
+		command_add(c, "%s", hosts);
+	}
+	command_add(c, "-bind-to");
+	command_add(c, "none");
+	command_add(c, "-genvlist"); /* the rest of the environment goes as well; by name is for certain */
+	command_add(c, LSB_SECRET_VARIABLE);
+}
+
+static int start(struct running *l, struct lsb_error *err)
+{
+	const struct lsb_site *site = l->what->site;
+	char variable[LSB_SECRET_VARIABLE_BYTES];
+	struct command c = { 0 };
+	enum family family = FAMILY_UNKNOWN;
+	char *hosts = list_hosts(l);
+	int rc = find_family(site, &family, err);
+
+	if (rc == LSB_OK)
+		rc = listener_open(l, is_remote(l), variable, err);
+	if (rc == LSB_OK) {
+		command_take_environment(&c, variable);
+		command_add(&c, "%s", program_of(site));
+		if (family == FAMILY_MPICH)
+			add_mpich(&c, l, hosts);
+		else
+			add_open_mpi(&c, l, hosts);
+		command_add_words(&c, site ? site->mpirun_arguments : NULL);
+		command_add_agent(&c, l);
+		rc = command_start(&c, l, err);
+	}
+	command_free(&c);
+	free(hosts);
+	return rc;
+}
+
+const struct lsb_launcher lsb_launcher_mpirun = { .name = "mpirun",
+						  .has_agents = 1,
+						  .brings_mpi = 1,
+						  .check = check,
+						  .start = start };

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The srun launcher: inside a Slurm allocation, one srun starts an agent per
+ * rank, and each dials in.
+ *
+ * Which MPI plumbing srun offers its tasks must fit the MPI library: PMIx for
+ * Open MPI, PMI-2 for MPICH. `srun_mpi` in [hosts X] says which; else PMIx
+ * where Slurm has it. With the wrong one MPI starts ranks that know nothing of
+ * each other, which transport-mpi finds and refuses. By default srun waits
+ * forever for the others when one task has died: it is told not to.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "launch/agent.h"
+#include "launch/command.h"
+
+static int check(const struct lsb_point *point, struct lsb_error *err)
+{
+	const char *tasks = getenv("SLURM_NTASKS");
+	char version[256];
+	int64_t n;
+	int rc;
+
+	if (!getenv("SLURM_JOB_ID"))
+		return lsb_fail(
+			err, LSB_EUNAVAIL, 0,
+			"launcher = srun works inside an allocation (sbatch, salloc), and this is none");
+	if (tasks && lsb_parse_int(tasks, &n, NULL) == LSB_OK && n > 0 && point->nodes > (uint64_t)n)
+		return lsb_fail(
+			err, LSB_EUNAVAIL, 0,
+			"the allocation has %lld tasks, and %u ranks are wanted: ask for more (-n %u)",
+			(long long)n, point->nodes, point->nodes);
+	rc = command_ask_version("srun", version, sizeof(version), err);
+	return rc == LSB_EUNAVAIL ? lsb_fail(err, rc, 0, "there is no 'srun' here") : rc;
+}
+
+/* "alpha,beta": each host once; NULL when none are named. */
+static char *list_hosts(const struct running *l)
+{
+	struct lsb_text list = { 0 };
+
+	for (int32_t i = 0; l->what->hosts && i < l->n; i++)
+		if (i == 0 || strcmp(l->what->hosts[i], l->what->hosts[i - 1]) != 0)
+			lsb_text_add(&list, "%s%s", i ? "," : "", l->what->hosts[i]);
+	return list.data;
+}
+
+static int has_pmix(void)
+{
+	const char *const arguments[] = { "srun", "--mpi=list", NULL };
+	char known[1024];
+
+	return command_ask("srun", arguments, known, sizeof(known), NULL) == LSB_OK &&
+	       strstr(known, "pmix") != NULL;
+}
+
+static int start(struct running *l, struct lsb_error *err)
+{
+	const struct lsb_site *site = l->what->site;
+	const char *nodes = getenv("SLURM_JOB_NUM_NODES"), *mpi = site ? site->srun_mpi : NULL;
+	const int is_remote = l->what->hosts || !nodes || strcmp(nodes, "1") != 0;
+	char variable[LSB_SECRET_VARIABLE_BYTES], *hosts = list_hosts(l);
+	struct command c = { 0 };
+	int rc = listener_open(l, is_remote, variable, err);
+
+	if (rc == LSB_OK) {
+		command_take_environment(&c, variable);
+		command_add(&c, "srun");
+		command_add(&c, "--ntasks=%d", l->n);
+		if (hosts)
+			command_add(&c, "--nodelist=%s", hosts);
+		command_add(&c, "--mpi=%s", mpi ? mpi : has_pmix() ? "pmix" : "pmi2");
+		command_add(&c, "--kill-on-bad-exit=1");
+		command_add(&c, "--wait=10");
+		command_add(&c, "--cpu-bind=none");
+		command_add(&c, "--overlap");	 /* the controller may be a step itself */
+		command_add(&c, "--export=ALL"); /* the secret is among them */
+		command_add(&c, "--input=none");
+		command_add_words(&c, site ? site->srun_arguments : NULL);
+		command_add_agent(&c, l);
+		rc = command_start(&c, l, err);
+	}
+	command_free(&c);
+	free(hosts);
+	return rc;
+}
+
+const struct lsb_launcher lsb_launcher_srun = { .name = "srun",
+						.has_agents = 1,
+						.brings_mpi = 1,
+						.check = check,
+						.start = start };
