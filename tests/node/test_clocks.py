@@ -77,6 +77,10 @@ class Test(harness.Case):
                 self.assertGreater(at, 0)
                 self.assertGreaterEqual(rtt, 0)
                 self.assertGreater(abs(offset), (AHEAD_S - 1) * 1e9)
+        report = (self.results / "report.md").read_text()
+        for clock in line["clocks"]:
+            if not clock["shared"]:
+                self.assertIn(f"drift {clock['drift_ppm']:.2f} ppm, error {clock['error_ns'] / 1e3:.1f} us", report)
         # Unaligned, some time would be off by 1000 s; aligned, all lies within the run.
         for row in line["ledger"]:
             self.assertGreaterEqual(row["compute_s"], 0.002 * 10)

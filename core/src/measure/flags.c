@@ -10,6 +10,7 @@
 
 enum { BIMODAL_LEAST = 3 };
 #define BIMODAL_GAP 0.2
+#define RECORDING 0.01	  /* share of a run that writing records may take */
 #define UNATTRIBUTED 0.02 /* share of a rank's wall time up to which its breakdown is shown */
 
 int lsb_point_has_flag(const json_t *point, const char *flag)
@@ -117,6 +118,49 @@ static void flag_ledger(json_t *point)
 	}
 }
 
+/* Clocks that are not what the ledger needs them to be. */
+static void flag_clocks(json_t *point)
+{
+	const json_t *clock;
+	char *why;
+	size_t i;
+
+	json_array_foreach(json_object_get(point, "clocks"), i, clock)
+	{
+		const double early = number(clock, "misordered");
+
+		if (!json_is_true(json_object_get(clock, "known"))) {
+			why = lsb_format(
+				"nothing is known of the clock of rank %zu: its waiting and transfers may be "
+				"wrong by any time",
+				i);
+			lsb_point_flag(point, "clocks_unknown", why ? why : "");
+			free(why);
+		} else if (early > 0 && json_is_true(json_object_get(clock, "shared"))) {
+			why = lsb_format(
+				"%.0f messages to rank %zu arrived before they were sent, though the ranks "
+				"are taken to share a clock",
+				early, i);
+			lsb_point_flag(point, "clocks_disagree", why ? why : "");
+			free(why);
+		}
+	}
+}
+
+static void flag_recording(json_t *point)
+{
+	const double share =
+		number(json_object_get(json_object_get(point, "metrics"), "recording_share"), "median");
+	char *why;
+
+	if (!(share > RECORDING))
+		return;
+	why = lsb_format("writing step records took %.1f %% of a rank's run, more than %.0f %%", share * 100,
+			 RECORDING * 100);
+	lsb_point_flag(point, "recording_costs", why ? why : "");
+	free(why);
+}
+
 static void flag_failed_requests(json_t *point)
 {
 	const json_t *rate = json_object_get(json_object_get(point, "metrics"), "success_rate"), *sample;
@@ -162,6 +206,8 @@ void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, con
 	flag_bimodal(point);
 	flag_unsteady(point, ok);
 	flag_ledger(point);
+	flag_clocks(point);
+	flag_recording(point);
 	flag_failed_requests(point);
 }
 

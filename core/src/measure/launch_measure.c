@@ -276,6 +276,25 @@ static double slowest_start(const json_t *ranks)
 	return most;
 }
 
+/* What the records themselves cost: their number times what one was measured to cost, of the run. */
+static void set_recording(json_t *metrics, const json_t *ranks)
+{
+	const json_t *rank;
+	double most = 0;
+	size_t r;
+
+	json_array_foreach(ranks, r, rank)
+	{
+		const double run_s = number(rank, "run_s");
+		const double share =
+			run_s > 0 ? number(rank, "records") * number(rank, "record_ns") * 1e-9 / run_s : 0;
+
+		most = share > most ? share : most;
+	}
+	if (most > 0)
+		set(metrics, "recording_share", most);
+}
+
 static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *t)
 {
 	const double run_s = t->end_ns > t->begin_ns ? seconds_between(t->begin_ns, t->end_ns) : 0;
@@ -297,6 +316,7 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 		set(metrics, "total_tokens_per_s", (t->generated + t->prompted) / run_s);
 		set(metrics, "requests_per_s", t->completed / run_s);
 	}
+	set_recording(metrics, ranks);
 	set_latency(metrics, "ttft", &t->ttft);
 	set_latency(metrics, "tpot", &t->tpot);
 	set_latency(metrics, "itl", &t->itl);

@@ -203,6 +203,14 @@ static void copy(json_t *to, const json_t *from, const char *key)
 		json_object_set(to, key, value);
 }
 
+/* A list of a launch, or an empty one. */
+static void copy_list(json_t *to, const json_t *from, const char *key)
+{
+	json_t *value = json_object_get(from, key);
+
+	json_object_set_new(to, key, value ? json_incref(value) : json_array());
+}
+
 /* The RANK objects, less the answers: those stay in the journal. New reference. */
 static json_t *ranks_without_requests(const json_t *ranks)
 {
@@ -241,6 +249,8 @@ static void add_measurements(json_t *point, const json_t *ok)
 	json_object_set_new(point, "ledger_launch",
 			    median ? json_incref(json_object_get(median, "launch")) : json_null());
 	json_object_set_new(point, "ledger", ledger ? json_incref(ledger) : json_array());
+	copy_list(point, median, "steps");
+	copy_list(point, median, "clocks");
 	json_object_set_new(point, "ranks", ranks_without_requests(json_object_get(median, "ranks")));
 	work = json_object_get(median, "work");
 	json_object_set_new(point, "work", work ? json_incref(work) : json_array());

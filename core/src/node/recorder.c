@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "lsbench/host.h"
 
 int lsb_recorder_open(struct lsb_recorder *r, size_t room, struct lsb_error *err)
@@ -44,4 +45,34 @@ struct lsb_record *lsb_recorder_next(struct lsb_recorder *r, enum lsb_record_kin
 	*record =
 		(struct lsb_record){ .t0_ns = t0_ns, .t1_ns = t1_ns, .kind = kind, .peer = -1, .group = ~0u };
 	return record;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+double lsb_recorder_cost_ns(struct lsb_recorder *r)
+{
+	enum { TIMES = 9, RECORDS = 256 };
+	uint64_t took[TIMES];
+
+	for (int i = 0; i < TIMES; i++) {
+		took[i] = lsb_now_ns();
+		for (uint32_t k = 0; k < RECORDS; k++) {
+			const uint64_t t0 = lsb_now_ns();
+			struct lsb_record *record = lsb_recorder_next(r, LSB_REC_BLOCK, t0, lsb_now_ns());
+
+			record->peer = 0;
+			record->tag = LSB_TAG_HIDDEN;
+			record->sequence = record->step = k;
+			record->bytes = record->aux = t0;
+		}
+		took[i] = lsb_now_ns() - took[i];
+		lsb_recorder_reset(r);
+	}
+	qsort(took, TIMES, sizeof(*took), compare);
+	return (double)took[TIMES / 2] / RECORDS;
 }

@@ -176,6 +176,7 @@ static void add_figures(const struct lsb_session *s, json_t *rank)
 	set_integer(rank, "steps", atomic_load(&s->status->steps));
 	set_integer(rank, "records", s->recorder.n);
 	set_integer(rank, "records_lost", s->recorder.lost);
+	set_seconds(rank, "record_ns", s->record_ns);
 	set_integer(rank, "bytes_sent", s->wire.bytes_sent);
 	set_integer(rank, "bytes_received", s->wire.bytes_received);
 	set_integer(rank, "messages_sent", s->wire.messages_sent);

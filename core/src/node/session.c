@@ -255,6 +255,7 @@ int lsb_session_load(struct lsb_session *s, struct lsb_error *err)
 		rc = lsb_recorder_open(&s->recorder, s->job.max_records, err);
 	if (rc)
 		return rc;
+	s->record_ns = lsb_recorder_cost_ns(&s->recorder);
 	s->phases.load_s = seconds_since(t0);
 	if (!is_first_stage(s))
 		return open_loop(s, err);

@@ -40,7 +40,8 @@ struct lsb_session {
 	int compares_clocks; /* some pair of neighbours does not share a clock */
 	struct lsb_phases phases;
 	uint64_t run_t0_ns, run_t1_ns;
-	double cpu_s; /* processor time of this process in the run, all threads */
+	double record_ns; /* cost of one step record */
+	double cpu_s;	  /* processor time of this process in the run, all threads */
 	double read_bandwidth_alone, read_bandwidth_all; /* B/s; 0: not measured */
 	uint64_t peak_memory_bytes;			 /* VmHWM when the run ended */
 	struct lsb_wire_counters wire;

@@ -36,10 +36,8 @@ static void number_cell(struct lsb_table *t, double value)
 	lsb_table_cell(t, "%s", lsb_show(value, shown));
 }
 
-static void add_ledger_rows(struct lsb_table *t, const json_t *point)
+static void add_ledger_rows(struct lsb_table *t, const json_t *summary, const json_t *point)
 {
-	static const char *const terms[] = { "compute_s", "wait_s", "transfer_s", "overhead_s",
-					     "unattributed_s" };
 	const json_t *row;
 	char shown[LSB_SHOWN];
 	size_t i;
@@ -51,9 +49,13 @@ static void add_ledger_rows(struct lsb_table *t, const json_t *point)
 
 		lsb_table_cell(t, "%s", lsb_text_of(point, "label"));
 		lsb_table_cell(t, "%.0f (stage %.0f)", lsb_number(row, "rank"), lsb_number(row, "stage"));
-		for (size_t k = 0; k < LSB_COUNT(terms); k++)
-			lsb_table_cell(t, "%s (%.0f %%)", lsb_show(lsb_number(row, terms[k]), shown),
-				       lsb_percent(lsb_number(row, terms[k]), wall));
+		for (size_t k = 0; k < LSB_LEDGER_TERMS; k++) {
+			const double term_s = lsb_number(row, lsb_ledger_terms[k].key);
+
+			if (lsb_ledger_has(summary, k))
+				lsb_table_cell(t, "%s (%.0f %%)", lsb_show(term_s, shown),
+					       lsb_percent(term_s, wall));
+		}
 		number_cell(t, wall);
 		lsb_table_cell(t, "%s",
 			       json_is_number(hidden) ? lsb_show(json_number_value(hidden), shown)
@@ -61,27 +63,67 @@ static void add_ledger_rows(struct lsb_table *t, const json_t *point)
 	}
 }
 
+/* Ranks that do not have rank 0's clock: what theirs is, and by how much that may be wrong. */
+static void add_clocks(const json_t *summary, struct lsb_text *to)
+{
+	const json_t *point, *clock;
+	char shown[LSB_SHOWN];
+	size_t i, k, n = 0;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		json_array_foreach(json_object_get(point, "clocks"), k, clock)
+		{
+			if (!json_is_true(json_object_get(clock, "known")) ||
+			    json_is_true(json_object_get(clock, "shared")))
+				continue;
+			if (n++ == 0)
+				lsb_text_add(to,
+					     "Clocks of ranks that do not share rank 0's, measured over the "
+					     "transport before and after the run; what is\nshorter than "
+					     "the error between two ranks is wait+transfer.\n\n");
+			lsb_text_add(to, "- %s, rank %zu: %s s ahead of rank 0", lsb_text_of(point, "label"),
+				     k, lsb_show(lsb_number(clock, "offset_ns") * 1e-9, shown));
+			lsb_text_add(to, ", drift %.2f ppm, error %.1f us\n", lsb_number(clock, "drift_ppm"),
+				     lsb_number(clock, "error_ns") * 1e-3);
+		}
+	}
+	lsb_text_add(to, "%s", n ? "\n" : "");
+}
+
+/* The table's first row; how many columns it has. */
+static size_t ledger_heads(const json_t *summary, char heads[LSB_LEDGER_TERMS + 4][32])
+{
+	size_t n = 2;
+
+	memcpy(heads[0], "Point", sizeof("Point"));
+	memcpy(heads[1], "Rank", sizeof("Rank"));
+	for (size_t k = 0; k < LSB_LEDGER_TERMS; k++)
+		if (lsb_ledger_has(summary, k)) {
+			(void)snprintf(heads[n], sizeof(heads[n]), "%s (s)", lsb_ledger_terms[k].words);
+			heads[n][0] = (char)(heads[n][0] - 'a' + 'A');
+			n++;
+		}
+	memcpy(heads[n++], "= Wall (s)", sizeof("= Wall (s)"));
+	memcpy(heads[n++], "Hidden transfer (s)", sizeof("Hidden transfer (s)"));
+	return n;
+}
+
 void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to)
 {
-	static const char *const names[] = { "Point",
-					     "Rank",
-					     "Compute (s)",
-					     "Wait (s)",
-					     "Transfer (s)",
-					     "Overhead (s)",
-					     "Unattributed (s)",
-					     "= Wall (s)",
-					     "Hidden transfer (s)" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(names));
+	char names[LSB_LEDGER_TERMS + 4][32];
+	const size_t n_columns = ledger_heads(summary, names);
+	struct lsb_table t = lsb_table_open(n_columns);
 	const json_t *point;
 	size_t i, n = 0;
 
-	heads(&t, names);
+	for (i = 0; i < n_columns; i++)
+		lsb_table_cell(&t, "%s", names[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		n += json_array_size(json_object_get(point, "ledger")) > 0;
 		if (lsb_worst_unattributed(point) <= LSB_UNATTRIBUTED_MAX)
-			add_ledger_rows(&t, point);
+			add_ledger_rows(&t, summary, point);
 	}
 	if (n == 0) {
 		lsb_table_free(&t);
@@ -104,6 +146,7 @@ void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to)
 			 "and not yet here, while\nnothing else could be done. Overhead: wake-up, "
 			 "scheduling, sending, "
 			 "staging. Hidden transfer is under compute\nand not in the sum.\n\n");
+	add_clocks(summary, to);
 }
 
 void lsb_markdown_latency(const json_t *summary, struct lsb_text *to)
