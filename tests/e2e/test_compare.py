@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`lsbench compare` and `lsbench predict` on real results folders.
+
+What a verdict is must not hang on how busy the machine is: times are put into the journal of a real run by the test.
+"""
+import json
+import shutil
+import unittest
+
+from harness import Case, suite
+
+ROUNDS = 6
+PIPES = "[case pipe]\nsweep.nodes = 1, 2\n"
+
+
+class Test(Case):
+    def run_once(self, **keys):
+        self.run_suite(suite(PIPES, reps=ROUNDS, **keys))
+
+    def folder_with(self, name, seconds):
+        """A copy of the results whose launches took seconds(point's label, round)."""
+        folder = self.folder / name
+        shutil.copytree(self.results, folder)
+        lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+        labels = {p["id"]: p["label"] for p in lines[0]["points"]}
+        for line in lines[1:]:
+            metrics, s = line["metrics"], seconds(labels[line["point"]], line["round"])
+            metrics["tokens_per_s"] = metrics["generated_tokens"] / s
+            for metric in ("run_s", "ttft_p50_s", "tpot_p50_s"):
+                metrics[metric] = s
+        (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return folder
+
+    def compare(self, *arguments, status):
+        return json.loads(self.lsbench("compare", *arguments, "--format", "json", status=status).out)
+
+    def test_something_slower_fails_and_within_the_threshold_does_not(self):
+        self.run_once()
+        old = self.folder_with("old", lambda label, round_: 1 + 0.001 * round_)
+        new = self.folder_with("new", lambda label, round_: (1.2 if "nodes=2" in label else 1) + 0.001 * round_)
+        verdicts = self.compare(old, new, status=1)["verdicts"]
+        self.assertEqual((verdicts["slower"], verdicts["faster"], verdicts["no_difference"]), (3, 0, 3))
+        self.assertEqual(self.compare(new, old, status=0)["verdicts"]["faster"], 3)
+        self.compare(old, new, "--threshold", "25", status=0)
+        self.compare(old, new, "--threshold", "15", status=1)
+        self.compare(old, old, status=0)
+
+    def test_markdown_is_a_table_and_says_what_differs(self):
+        self.run_once()
+        old = self.folder_with("old", lambda label, round_: 1 + 0.001 * round_)
+        new = self.folder_with("new", lambda label, round_: 1.5 + 0.001 * round_)
+        journal = (new / "journal.jsonl").read_text()
+        digest = json.loads(journal.splitlines()[0])["provenance"]["lsbench"]
+        (new / "journal.jsonl").write_text(journal.replace(digest, "0" * 64, 1))
+        out = self.lsbench("compare", old, new, "--metric", "run_s", "--format", "markdown", status=1).out
+        self.assertIn("**2 slower, 0 faster, 0 no difference seen, 0 unknown**", out)
+        self.assertIn("| pipe nodes=1 | run_s |", out)
+        self.assertIn(f"- lsbench differs: {digest[:12]} and {'0' * 12}", out)
+
+    def test_points_of_one_folder_compare_by_factor_and_by_name(self):
+        self.run_once()
+        folder = self.folder_with("one", lambda label, round_: (0.5 if "nodes=2" in label else 1) + 0.001 * round_)
+        by_axis = self.compare(folder, "--axis", "nodes", "--metric", "run_s", status=0)
+        by_name = self.compare(folder, "pipe nodes=1", "pipe nodes=2", "--metric", "run_s", status=0)
+        for comparison in by_axis, by_name:
+            (pair,) = comparison["pairs"]
+            self.assertEqual(pair["metrics"]["run_s"]["verdict"], "faster")
+            self.assertEqual(pair["metrics"]["run_s"]["pairs"], ROUNDS)
+            self.assertAlmostEqual(pair["metrics"]["run_s"]["ratio"], 0.5, places=2)
+            self.assertIs(pair["outputs_equal"], True)
+        self.compare(folder, "pipe nodes=2", "pipe nodes=1", "--metric", "run_s", status=1)
+
+    def test_names_and_folders_that_are_not_there(self):
+        self.run_once()
+        self.lsbench("compare", self.results, "--axis", "colour", status=2)
+        self.lsbench("compare", self.results, "pipe", "nobody", status=2)
+        self.lsbench("compare", self.results, self.folder, status=5)
+        self.lsbench("predict", self.results, "--point", "nobody", status=2)
+        self.lsbench("predict", self.results, "--split", "1,1", status=2)
+        self.lsbench("predict", self.results, "--nodes", "13", status=2)  # backend-null has 12 layers
+        self.lsbench("predict", self.folder, status=5)
+
+    def test_a_prediction_states_its_error_and_its_ledger_adds_up(self):
+        self.run_once(backend_layer_time="1ms", max_new=6)
+        out = json.loads(self.lsbench("predict", self.results, "--nodes", "1,2,3,4", "--batch", "1,2",
+                                      "--format", "json").out)
+        self.assertEqual([(p["settings"]["nodes"], p["settings"]["batch"]) for p in out["predictions"]],
+                         [(n, b) for n in (1, 2, 3, 4) for b in (1, 2)])
+        for prediction in out["predictions"]:
+            settings, steps = prediction["settings"], prediction["ledger"][0]["steps"]
+            self.assertEqual(sum(settings["layers"]), 12)
+            # a sleep is a lower bound of what was measured; so is the busiest stage of the run
+            self.assertGreater(prediction["run_s"], 0.7 * steps * max(settings["layers"]) * 1e-3)
+            for row in prediction["ledger"]:
+                parts = sum(row[part] for part in ("compute_s", "wait_s", "transfer_s", "overhead_s"))
+                self.assertAlmostEqual(parts, prediction["run_s"], places=9)
+            self.assertAlmostEqual(prediction["tokens_per_s"] * prediction["run_s"], 3 * 6, places=6)
+        self.assertTrue(any("3 stages" in note for note in out["predictions"][4]["notes"]))
+        self.assertEqual([p["label"] for p in out["holdout"]["points"]], ["pipe nodes=1", "pipe nodes=2"])
+        self.assertGreaterEqual(out["holdout"]["worst_error"], out["holdout"]["median_error"])
+        text = self.lsbench("predict", self.results, "--nodes", "2").out
+        self.assertIn("Error of run s on held-out points", text)
+        self.assertIn("Where the time would go", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
