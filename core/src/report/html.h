@@ -45,7 +45,8 @@ void lsb_html_close(const struct lsb_page *page);
 /* A table in a container that scrolls by itself. Heads that begin with '#' are of numbers. */
 void lsb_html_table(const struct lsb_page *page, const char *caption, const char *const *heads, size_t n);
 void lsb_html_table_end(const struct lsb_page *page);
-/* A row; `point` is named in its head, and the row is the anchor of links to it when `is_anchor`. */
+/* A row; `point` is named in its head, and the row is the anchor of links to it, and has its id
+ * and flags, when `is_anchor`. */
 void lsb_html_row(const struct lsb_page *page, const json_t *point, int is_anchor);
 void lsb_html_row_end(const struct lsb_page *page);
 void lsb_html_cell(const struct lsb_page *page, const char *format, ...)

@@ -266,6 +266,7 @@ void lsb_html_reproduce(const struct lsb_page *page)
 		"reports are computed from it (<code>lsbench report DIR</code>); <code>records/</code> the "
 		"step "
 		"records; <code>summary.json</code> and <code>summary.csv</code> every number; "
+		"<code>trace.json</code> what each rank did when, for a trace viewer; "
 		"<code>environment.json</code> the machine; <code>logs/</code> what the ranks said.</p>\n");
 	lsb_html_close(page);
 }

@@ -34,8 +34,8 @@ static void add_rooflines(const struct lsb_page *page)
 	static const char *const heads[] = { "Point",
 					     "Phase",
 					     "Bound by",
-					     "#Bytes a token",
-					     "#MACs a token",
+					     "#MB a token",
+					     "#million MACs a token",
 					     "#Tokens/s at most",
 					     "#With all ranks at it",
 					     "#Least time (s)",
@@ -59,7 +59,7 @@ static void add_rooflines(const struct lsb_page *page)
 			lsb_html_cell(page, "%s", phases[k]);
 			lsb_html_cell(page, "%s", lsb_text_of(roof, "limit"));
 			for (size_t m = 0; m < LSB_COUNT(keys); m++)
-				lsb_html_number(page, value_or_nan(roof, keys[m]));
+				lsb_html_number(page, value_or_nan(roof, keys[m]) * (m < 2 ? 1e-6 : 1));
 			percent(page, value_or_nan(roof, "share"));
 			lsb_html_row_end(page);
 		}

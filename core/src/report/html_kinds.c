@@ -12,34 +12,6 @@ static void whole(const struct lsb_page *page, const json_t *point, const char *
 	lsb_html_add(page->to, "<td class=\"n\">%.0f</td>", lsb_number(point, key));
 }
 
-static void flags_cell(const struct lsb_page *page, const json_t *point)
-{
-	const json_t *flag;
-	size_t i;
-
-	lsb_text_add(page->to, "<td>");
-	json_array_foreach(json_object_get(point, "flags"), i, flag)
-	{
-		lsb_html_add(page->to, "%s<a class=\"flag\" href=\"#flags\">%s</a>", i ? " " : "",
-			     json_string_value(flag));
-	}
-	lsb_text_add(page->to, "</td>");
-}
-
-/* Whether any point of a kind has a flag: else they need no column. */
-static int has_flags(const json_t *summary, const char *kind)
-{
-	const json_t *point;
-	size_t i;
-
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		if (lsb_is_kind(point, kind) && json_array_size(json_object_get(point, "flags")))
-			return 1;
-	}
-	return 0;
-}
-
 static void add_results(const struct lsb_page *page, const char *kind)
 {
 	static const char *const heads[] = { "Point",
@@ -56,8 +28,7 @@ static void add_results(const struct lsb_page *page, const char *kind)
 					     "#I/O: load (s)",
 					     "#Commu\u00adnication (s)",
 					     "#Wait (s)",
-					     "#Prepro\u00adcessing (s)",
-					     "Flags" };
+					     "#Prepro\u00adcessing (s)" };
 	static const char *const factors[] = { "nodes", "prompts", "batch", "in_flight", "launches" };
 	static const char *const before[] = { "wall_s", "run_s", "tokens_per_s" };
 	static const char *const behind[] = { "load_s", "communication_s", "wait_s", "preprocess_s" };
@@ -65,7 +36,7 @@ static void add_results(const struct lsb_page *page, const char *kind)
 	size_t i;
 
 	lsb_html_table(page, "Medians over launches, with the 95 % interval of the median", heads,
-		       LSB_COUNT(heads) - !has_flags(page->summary, kind));
+		       LSB_COUNT(heads));
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
 		if (!lsb_is_kind(point, kind) || !lsb_has_launches(point))
@@ -85,8 +56,6 @@ static void add_results(const struct lsb_page *page, const char *kind)
 		}
 		for (size_t k = 0; k < LSB_COUNT(behind); k++)
 			lsb_html_estimate(page, lsb_metric(point, behind[k]));
-		if (has_flags(page->summary, kind))
-			flags_cell(page, point);
 		lsb_html_row_end(page);
 	}
 	lsb_html_table_end(page);

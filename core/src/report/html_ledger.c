@@ -155,8 +155,86 @@ static void add_rows(const struct lsb_page *page)
 	}
 }
 
+/* --- single steps --- */
+
+static void add_step(const struct lsb_page *page, const json_t *step)
+{
+	static const char *const keys[] = { "wall_s", "compute_s", "wait_s", "transfer_s", "overhead_s" };
+	char shown[LSB_SHOWN];
+
+	for (size_t i = 0; i < LSB_COUNT(keys); i++)
+		lsb_html_add(page->to, "<td class=\"n\">%s</td>",
+			     json_is_object(step) ? lsb_show(lsb_number(step, keys[i]) * 1e3, shown)
+						  : "\u2013");
+}
+
+static void add_steps(const struct lsb_page *page)
+{
+	static const char *const heads[] = { "Point",	 "#Rank", "Steps",     "#How many", "#Median (ms)",
+					     "#compute", "#wait", "#transfer", "#overhead", "#Longest (ms)",
+					     "#compute", "#wait", "#transfer", "#overhead" };
+	const json_t *point, *row;
+	size_t i, k, n = 0;
+
+	json_array_foreach(json_object_get(page->summary, "points"), i, point)
+	{
+		json_array_foreach(json_object_get(point, "steps"), k, row)
+		{
+			if (!lsb_ledger_is_shown(point))
+				continue;
+			if (n++ == 0)
+				lsb_html_table(
+					page,
+					"Steps: the one of median length and the longest, with all time "
+					"since the step before",
+					heads, LSB_COUNT(heads));
+			lsb_html_row(page, point, 0);
+			lsb_html_add(page->to, "<td class=\"n\">%.0f</td>", lsb_number(row, "rank"));
+			lsb_html_cell(page, "%s", lsb_text_of(row, "kind"));
+			lsb_html_add(page->to, "<td class=\"n\">%.0f</td>", lsb_number(row, "n"));
+			add_step(page, json_object_get(row, "median"));
+			add_step(page, json_object_get(row, "worst"));
+			lsb_html_row_end(page);
+		}
+	}
+	if (n)
+		lsb_html_table_end(page);
+}
+
+/* Clocks that are not rank 0's: how far off, and by how much that may be wrong. */
+static void add_clocks(const struct lsb_page *page)
+{
+	const json_t *point, *clock;
+	char shown[LSB_SHOWN];
+	size_t i, k, n = 0;
+
+	json_array_foreach(json_object_get(page->summary, "points"), i, point)
+	{
+		json_array_foreach(json_object_get(point, "clocks"), k, clock)
+		{
+			if (!json_is_true(json_object_get(clock, "known")) ||
+			    json_is_true(json_object_get(clock, "shared")))
+				continue;
+			lsb_text_add(page->to, "%s",
+				     n++ ? "<li>"
+					 : "<p>Clocks that are not rank 0's, measured over the "
+					   "transport before and after the run:</p>\n<ul><li>");
+			lsb_html_point(page, point);
+			lsb_html_add(
+				page->to,
+				", rank %zu: %s s ahead of rank 0, drift %.2f ppm, error %.1f \u00b5s</li>\n",
+				k, lsb_show(lsb_number(clock, "offset_ns") * 1e-9, shown),
+				lsb_number(clock, "drift_ppm"), lsb_number(clock, "error_ns") * 1e-3);
+		}
+	}
+	if (n)
+		lsb_text_add(page->to, "</ul>\n");
+}
+
 void lsb_html_ledger(const struct lsb_page *page)
 {
 	add_bars(page);
 	add_rows(page);
+	add_clocks(page);
+	add_steps(page);
 }

@@ -273,15 +273,23 @@ void lsb_html_table_end(const struct lsb_page *page)
 
 void lsb_html_row(const struct lsb_page *page, const json_t *point, int is_anchor)
 {
-	if (is_anchor)
-		lsb_html_add(page->to,
-			     "<tr id=\"p-%s\"><th scope=\"row\">%s<br><span class=\"id\">%s</span></th>",
-			     lsb_text_of(point, "id"), lsb_text_of(point, "label"), lsb_text_of(point, "id"));
-	else {
+	const json_t *flag;
+	size_t i;
+
+	if (!is_anchor) {
 		lsb_text_add(page->to, "<tr><th scope=\"row\">");
 		lsb_html_point(page, point);
 		lsb_text_add(page->to, "</th>");
+		return;
 	}
+	lsb_html_add(page->to, "<tr id=\"p-%s\"><th scope=\"row\">%s<br><span class=\"id\">%s</span>",
+		     lsb_text_of(point, "id"), lsb_text_of(point, "label"), lsb_text_of(point, "id"));
+	json_array_foreach(json_object_get(point, "flags"), i, flag)
+	{
+		lsb_html_add(page->to, "%s<a class=\"flag\" href=\"#flags\">%s</a>", i ? " " : "<br>",
+			     json_string_value(flag));
+	}
+	lsb_text_add(page->to, "</th>");
 }
 
 void lsb_html_row_end(const struct lsb_page *page)
