@@ -5,7 +5,7 @@ import json
 import harness
 
 PAIR = "[case pair]\nnodes = 2\ntransport = fault:tcp\n[case one]\nnodes = 1\n"
-PLAN, HIDDEN, IDS = 1, 2, 3
+PLAN, HIDDEN, IDS, PROBE = 1, 2, 3, 5
 
 
 class Test(harness.Case):
@@ -77,7 +77,7 @@ class Test(harness.Case):
             self.assertLessEqual({"connect", "barrier", "isend", "irecv", "wait_any"}, names)
             ended = [e for e in trace["traceEvents"] if e["ph"] == "e"]
             self.assertEqual({e["args"]["peer"] for e in ended}, {1 - rank})
-            self.assertEqual({e["args"]["tag"] for e in ended}, {PLAN, HIDDEN, IDS})
+            self.assertEqual({e["args"]["tag"] for e in ended}, {PLAN, HIDDEN, IDS, PROBE})
 
     def test_jitter_changes_no_output(self):
         point = self.point(delay="200us", jitter="2ms")

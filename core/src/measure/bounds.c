@@ -131,34 +131,28 @@ static json_t *link_json(const json_t *point, const json_t *launches)
 {
 	const json_t *launch = linked_launch(launches), *rank, *worst = NULL;
 	const double batch = lsb_look_number(point, "batch"), lost_s = launch ? exposed_s(launch) : NAN;
-	double most_s = -1;
-	json_t *out;
+	struct lsb_link_line slowest = { 0 };
+	double most_s = 0;
 	size_t i;
 
 	json_array_foreach(json_object_get(launch, "ranks"), i, rank)
 	{
-		const json_t *link = json_object_get(rank, "link");
 		const double bytes = batch * lsb_look_number(rank, "hidden_bytes");
-		const double message_s =
-			lsb_look_number(link, "latency_s") +
-			(lsb_look_number(link, "bandwidth") > 0 ? bytes / lsb_look_number(link, "bandwidth")
-								: 0);
+		struct lsb_link_line line;
 
-		if (json_is_object(link) && message_s > most_s) {
-			most_s = message_s;
-			worst = rank;
-		}
+		if (lsb_derive_link(rank, &line) || line.latency_s + bytes / line.bandwidth <= most_s)
+			continue;
+		most_s = line.latency_s + bytes / line.bandwidth;
+		slowest = line;
+		worst = rank;
 	}
 	if (!worst)
 		return json_null();
-	out = json_pack("{s:O?, s:O?, s:f, s:f}", "rank", json_object_get(worst, "rank"), "peer",
-			json_object_get(json_object_get(worst, "link"), "peer"), "message_bytes",
-			batch * lsb_look_number(worst, "hidden_bytes"), "message_s", most_s);
-	json_object_set(out, "latency_s", json_object_get(json_object_get(worst, "link"), "latency_s"));
-	json_object_set(out, "bandwidth", json_object_get(json_object_get(worst, "link"), "bandwidth"));
-	json_object_set(out, "residual", json_object_get(json_object_get(worst, "link"), "residual"));
-	json_object_set_new(out, "exposed_s", isnan(lost_s) ? json_null() : json_real(lost_s));
-	return out;
+	return json_pack("{s:O?, s:O?, s:f, s:f, s:f, s:f, s:f, s:o}", "rank", json_object_get(worst, "rank"),
+			 "peer", json_object_get(json_object_get(worst, "link"), "peer"), "latency_s",
+			 slowest.latency_s, "bandwidth", slowest.bandwidth, "residual", slowest.residual,
+			 "message_bytes", batch * lsb_look_number(worst, "hidden_bytes"), "message_s", most_s,
+			 "exposed_s", isnan(lost_s) ? json_null() : json_real(lost_s));
 }
 
 json_t *lsb_bounds_json(const json_t *point, const json_t *launches, const json_t *launch)

@@ -20,6 +20,44 @@ const json_t *lsb_derive_peaks(const json_t *launches)
 	return NULL;
 }
 
+/* Least squares of the relative errors, so that small messages count as much as large ones. */
+int lsb_derive_link(const json_t *rank, struct lsb_link_line *out)
+{
+	const json_t *sizes = json_object_get(json_object_get(rank, "link"), "sizes"), *size;
+	double w = 0, wx = 0, wxx = 0, wy = 0, wxy = 0, squares = 0, determinant, start_s, byte_s;
+	size_t i;
+
+	json_array_foreach(sizes, i, size)
+	{
+		const double x = lsb_look_number(size, "bytes"), y = lsb_look_number(size, "one_way_s");
+
+		if (!(y > 0))
+			return -1;
+		w += 1 / (y * y);
+		wx += x / (y * y);
+		wxx += x * x / (y * y);
+		wy += 1 / y;
+		wxy += x / y;
+	}
+	determinant = w * wxx - wx * wx;
+	if (i < 3 || !(determinant > 0))
+		return -1;
+	start_s = (wxx * wy - wx * wxy) / determinant;
+	byte_s = (w * wxy - wx * wy) / determinant;
+	/* on a busy machine a small message may take longer than a large one: no line, no figure */
+	if (!(start_s > 0) || !(byte_s > 0))
+		return -1;
+	json_array_foreach(sizes, i, size)
+	{
+		const double y = lsb_look_number(size, "one_way_s");
+		const double error = (start_s + lsb_look_number(size, "bytes") * byte_s - y) / y;
+
+		squares += error * error;
+	}
+	*out = (struct lsb_link_line){ start_s, 1 / byte_s, sqrt(squares / (double)i) };
+	return 0;
+}
+
 /* Mean of KEY over the rows of the launch's ledger; NAN without one. */
 static double over_ranks(const json_t *launch, const char *key)
 {

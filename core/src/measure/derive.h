@@ -27,6 +27,15 @@ struct lsb_derived {
 
 extern const struct lsb_derived lsb_derived_metrics[]; /* ends with a NULL name */
 
+/* A message takes latency_s + bytes / bandwidth one way. */
+struct lsb_link_line {
+	double latency_s, bandwidth; /* B/s */
+	double residual;	     /* root of the mean square of the relative errors */
+};
+
+/* The line through what a RANK object says of its link; -1 when it says nothing that makes one. */
+int lsb_derive_link(const json_t *rank, struct lsb_link_line *out);
+
 /* The RANK objects of a launch of the point that measured the machine's peaks; NULL when none did. */
 const json_t *lsb_derive_peaks(const json_t *launches);
 

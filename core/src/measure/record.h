@@ -31,7 +31,8 @@ enum lsb_tag {
 	LSB_TAG_PLAN = 1,
 	LSB_TAG_HIDDEN = 2,
 	LSB_TAG_IDS = 3,
-	LSB_TAG_CLOCK = 4 /* never recorded */
+	LSB_TAG_CLOCK = 4, /* never recorded */
+	LSB_TAG_PROBE = 5, /* after the run, to measure the link; never recorded */
 };
 
 struct lsb_record {

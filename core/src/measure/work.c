@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "measure/work.h"
 
+#include "measure/derive.h"
 #include "measure/look.h"
 #include "measure/replay.h"
 
@@ -107,19 +108,18 @@ static void set_replay(json_t *out, const char *key, const struct lsb_rank_recor
 static json_t *schedule_json(const json_t *head, const struct lsb_rank_records *stages, size_t n_stages,
 			     size_t replica)
 {
-	const json_t *link = json_object_get(head, "link");
-	const double bandwidth = lsb_look_number(link, "bandwidth");
 	const struct lsb_replay_costs as_measured = { 0 }, balanced = { .is_balanced = 1 };
-	const struct lsb_replay_costs linked = {
-		.message_s = lsb_look_number(link, "latency_s"),
-		.token_s = bandwidth > 0 ? lsb_look_number(head, "hidden_bytes") / bandwidth : 0,
-	};
+	struct lsb_replay_costs linked = { 0 };
+	struct lsb_link_line line;
 	json_t *out = json_pack("{s:I}", "replica", (json_int_t)replica);
 
 	set_replay(out, "replay_s", stages, n_stages, &as_measured);
 	set_replay(out, "balanced_s", stages, n_stages, &balanced);
-	if (bandwidth > 0)
+	if (lsb_derive_link(head, &line) == 0) {
+		linked.message_s = line.latency_s;
+		linked.token_s = lsb_look_number(head, "hidden_bytes") / line.bandwidth;
 		set_replay(out, "link_s", stages, n_stages, &linked);
+	}
 	return out;
 }
 

@@ -168,6 +168,8 @@ static void add_figures(const struct lsb_session *s, json_t *rank)
 	set_integer(rank, "head_bytes", s->info.head_bytes);
 	set_integer(rank, "layer_macs", s->info.layer_macs);
 	set_integer(rank, "head_macs", s->info.head_macs);
+	set_integer(rank, "hidden_size", s->info.hidden_size);
+	set_integer(rank, "hidden_bytes", s->loop ? lsb_stage_hidden_bytes(s->loop, 1) : 0);
 	set_integer(rank, "kv_bytes_per_position", s->info.kv_bytes_per_position);
 	set_integer(rank, "invariant_over", s->info.invariant_over);
 	set_integer(rank, "peak_memory_bytes", s->peak_memory_bytes);
@@ -181,10 +183,9 @@ static void add_figures(const struct lsb_session *s, json_t *rank)
 	set_integer(rank, "bytes_received", s->wire.bytes_received);
 	set_integer(rank, "messages_sent", s->wire.messages_sent);
 	set_integer(rank, "messages_received", s->wire.messages_received);
-	if (s->read_bandwidth_alone > 0)
-		set_seconds(rank, "read_bandwidth_alone", s->read_bandwidth_alone);
-	if (s->read_bandwidth_all > 0)
-		set_seconds(rank, "read_bandwidth_all", s->read_bandwidth_all);
+	if (s->energy_j > 0)
+		json_object_set_new(rank, "energy_j", json_real(s->energy_j));
+	lsb_peaks_tell(&s->peaks, rank);
 }
 
 json_t *lsb_session_result(const struct lsb_session *s)

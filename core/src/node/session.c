@@ -8,11 +8,11 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "node/energy.h"
 
 enum {
 	TICKETS = 2,	   /* steps in an asynchronous backend at once: one running, one behind it */
 	WARMUP_TOKENS = 4, /* new tokens of each warm-up request */
-	PEAK_BUDGET_NS = 40 * 1000 * 1000,
 	MESSAGE_BYTES_MAX = 1 << 30,
 	CLOCK_REQUESTS = 3, /* of lsb_clock_exchange at once: a question, an answer, a send */
 };
@@ -118,8 +118,9 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 		.size = s->job.size,
 		.host = s->job.host,
 		.host_count = s->job.host_count,
-		.max_requests = (s->job.stages + 4) * (window_of(&s->job) + 1) + CLOCK_REQUESTS,
-		.max_tag = LSB_TAG_CLOCK,
+		.max_requests =
+			(s->job.stages + 4) * (window_of(&s->job) + 1) + CLOCK_REQUESTS + LSB_PROBE_BUFFERS,
+		.max_tag = LSB_TAG_PROBE,
 		.max_message_bytes = MESSAGE_BYTES_MAX,
 		.bind_address = s->bind_address,
 	};
@@ -399,6 +400,7 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 {
 	const struct lsb_scheduler_limits limits = scheduler_limits(s);
 	struct lsb_scheduler *scheduler = NULL;
+	struct lsb_energy before, after;
 	uint64_t arrived_ns;
 	double cpu_s;
 	int rc = LSB_OK;
@@ -410,48 +412,51 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 		rc = barrier(s, err);
 	if (rc == LSB_OK) {
 		lsb_recorder_reset(&s->recorder);
+		lsb_energy_read(LSB_ENERGY_FOLDER, &before);
 		cpu_s = cpu_seconds();
 		s->run_t0_ns = lsb_now_ns();
 		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, arrived_ns, err);
 		s->run_t1_ns = lsb_now_ns();
 		s->cpu_s = cpu_seconds() - cpu_s;
+		lsb_energy_read(LSB_ENERGY_FOLDER, &after);
+		s->energy_j = lsb_energy_between(&before, &after);
 	}
 	lsb_scheduler_close(scheduler);
 	return rc;
 }
 
-/* A peak that cannot be measured (no memory to read over, say) is left out, and the log says why. */
-static void measure_read(struct lsb_session *s, double *value)
+static struct lsb_peaks_setup peaks_setup(const struct lsb_session *s)
 {
-	const struct lsb_host *host = &s->backend->host;
-	struct lsb_error err = { 0 };
-	const int rc = lsb_plugin_result(s->backend, "measure",
-					 s->backend->ops.backend.measure(s->backend_handle, LSB_PEAK_READ,
-									 PEAK_BUDGET_NS, value, &err),
-					 &err);
+	const struct lsb_scheduler_limits limits = scheduler_limits(s);
 
-	if (rc == LSB_OK)
-		return;
-	*value = 0;
-	host->log(host->context, LSB_LOG_WARN, err.msg);
+	return (struct lsb_peaks_setup){
+		.backend = s->backend,
+		.transport = s->transport,
+		.backend_handle = s->backend_handle,
+		.transport_handle = s->transport_handle,
+		.loop = s->loop,
+		.status = s->status,
+		.rank = s->job.rank,
+		.size = s->job.size,
+		.stages = s->job.stages,
+		.batch = s->job.batch,
+		.max_tokens = lsb_scheduler_max_tokens(&limits),
+		.timeout_ns = s->job.timeout_ns,
+	};
 }
 
-/* Read bandwidth with one rank reading, each in turn, and with all at once: what sharing a machine costs. */
 static int measure_peaks(struct lsb_session *s, struct lsb_error *err)
 {
-	const int can = LSB_HAS(&s->backend->ops.backend, measure);
-	int rc = LSB_OK;
+	const struct lsb_peaks_setup setup = peaks_setup(s);
 
-	for (int32_t turn = 0; turn < s->job.size && rc == LSB_OK; turn++) {
-		rc = barrier(s, err);
-		if (rc == LSB_OK && can && turn == s->job.rank)
-			measure_read(s, &s->read_bandwidth_alone);
-	}
-	if (rc == LSB_OK)
-		rc = barrier(s, err);
-	if (rc == LSB_OK && can)
-		measure_read(s, &s->read_bandwidth_all);
-	return rc;
+	return lsb_peaks_measure(&setup, &s->peaks, err);
+}
+
+static void free_peaks(struct lsb_session *s)
+{
+	const struct lsb_peaks_setup setup = peaks_setup(s);
+
+	lsb_peaks_free(&setup, &s->peaks);
 }
 
 /* Peak resident memory of this process so far; 0 if the system does not tell. */
@@ -521,6 +526,7 @@ void lsb_session_close(struct lsb_session *s)
 	if (s->transport_handle)
 		s->transport->ops.transport.close(s->transport_handle);
 	lsb_stage_close(s->loop);
+	free_peaks(s);
 	lsb_requests_close(&s->requests);
 	if (s->workload_handle)
 		s->workload->ops.workload.close(s->workload_handle);

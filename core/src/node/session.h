@@ -11,6 +11,7 @@
 #include "base/address.h"
 #include "node/clock_exchange.h"
 #include "node/control.h"
+#include "node/peaks.h"
 #include "node/requests.h"
 #include "node/stage.h"
 
@@ -42,8 +43,9 @@ struct lsb_session {
 	uint64_t run_t0_ns, run_t1_ns;
 	double record_ns; /* cost of one step record */
 	double cpu_s;	  /* processor time of this process in the run, all threads */
-	double read_bandwidth_alone, read_bandwidth_all; /* B/s; 0: not measured */
-	uint64_t peak_memory_bytes;			 /* VmHWM when the run ended */
+	struct lsb_peaks peaks;
+	double energy_j;	    /* of this machine in the run; 0: not known */
+	uint64_t peak_memory_bytes; /* VmHWM when the run ended */
 	struct lsb_wire_counters wire;
 };
 

@@ -75,6 +75,11 @@ int lsb_stage_post(struct lsb_stage *s, struct lsb_error *err);
 /* "direct" or "staged": how hidden states reach the transport. */
 const char *lsb_stage_path(const struct lsb_stage *s);
 
+/* What a message of hidden states of `n_tokens` has in bytes, and the enum lsb_mem that the transport moves.
+ */
+uint64_t lsb_stage_hidden_bytes(const struct lsb_stage *s, uint32_t n_tokens);
+uint32_t lsb_stage_wire_mem(const struct lsb_stage *s);
+
 /*
  * One pass over all sequences of `scheduler` (first stage), or until the first
  * stage says that the pass is over (`scheduler` NULL). This rank's own time

@@ -55,10 +55,11 @@ static int choose_memory(struct lsb_stage *s, struct lsb_box_memory *memory, str
 				"transport '%s' takes neither the memory of backend '%s' nor the host's",
 				transport, backend);
 	s->staged = shared < 0;
+	s->wire_mem = (uint32_t)(shared >= 0 ? shared : LSB_MEM_HOST);
 	*memory = (struct lsb_box_memory){
 		.bytes = lsb_stage_hidden_bytes(s, setup->limits.max_tokens),
 		.local_mem = (uint32_t)local,
-		.wire_mem = (uint32_t)(shared >= 0 ? shared : LSB_MEM_HOST),
+		.wire_mem = s->wire_mem,
 		.from_backend = 1,
 	};
 	if (memory->bytes > setup->max_message_bytes ||
@@ -215,6 +216,11 @@ int lsb_stage_post(struct lsb_stage *s, struct lsb_error *err)
 		return lsb_inbox_post(&s->ids_in, err);
 	rc = lsb_inbox_post(&s->plan_in, err);
 	return rc ? rc : lsb_inbox_post(&s->hidden_in, err);
+}
+
+uint32_t lsb_stage_wire_mem(const struct lsb_stage *s)
+{
+	return s->wire_mem;
 }
 
 const char *lsb_stage_path(const struct lsb_stage *s)

@@ -24,6 +24,7 @@ struct lsb_stage {
 	struct lsb_box hidden_out, ids_out; /* to the next; to the first */
 	struct lsb_work *works;		    /* [tickets], a ring */
 	uint32_t first_work, n_works;
+	uint32_t wire_mem;	       /* enum lsb_mem of hidden states on the transport */
 	uint32_t next_step;	       /* number of the next step to start */
 	uint32_t next_ids;	       /* number of the step whose ids are due */
 	struct lsb_sequence **touched; /* [max_outputs] */
@@ -39,9 +40,6 @@ struct lsb_stage {
 };
 
 enum { LSB_STAGE_SLICE_NS = 50 * 1000 * 1000 }; /* longest block between looks at `cancelled` */
-
-/* Bytes of hidden states of `n_tokens`. */
-uint64_t lsb_stage_hidden_bytes(const struct lsb_stage *s, uint32_t n_tokens);
 
 /* --- stage_messages.c; all [hot] ------------------------------------------------------- */
 

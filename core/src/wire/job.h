@@ -45,9 +45,9 @@ struct lsb_job {
 	uint32_t threads, n_cpus; /* n_cpus 0: do not pin */
 	uint32_t *cpus;
 	uint64_t timeout_ns;	/* of each blocking operation outside and inside the run */
-	uint32_t measure_peaks; /* 1: measure read bandwidth, alone and with all ranks, after the run */
-	uint32_t is_remote;	/* 1: started through an agent: `bind_address` may be a network, files are told */
-	uint32_t max_records;	/* room for records; the node stops recording when full and says so */
+	uint32_t measure_peaks; /* 1: measure the machine's peaks and the link after the run (node/peaks.h) */
+	uint32_t is_remote; /* 1: started through an agent: `bind_address` may be a network, files are told */
+	uint32_t max_records; /* room for records; the node stops recording when full and says so */
 };
 
 /* JSON text (malloc'ed, caller frees) of a job; NULL when out of memory. */

@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a summary says of crafted journals: losses that add up, every rule of
+ * plausibility broken once, splits, symmetry, grades, sentences that cite points.
+ */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crafted.h"
+#include "measure/split.h"
+#include "measure/summary.h"
+
+#define ONE                                                                                                  \
+	{                                                                                                    \
+		"one", "pipeline", "strong", 1, 1, 1, 5, 6, "one", "one", NULL, "one", 0                     \
+	}
+#define TWO                                                                                                  \
+	{                                                                                                    \
+		"two", "pipeline", "strong", 2, 1, 2, 5, 6, "one", NULL, NULL, "two", 0                      \
+	}
+
+static const struct crafted pair[] = { ONE, TWO };
+static json_t *header, *launches, *summary;
+
+static void add(const struct crafted *point, double run_s, double replay_s, double generated)
+{
+	for (int i = 0; i < 6; i++) {
+		const struct crafted_launch l = { i, run_s, replay_s, 50.0 * point->prompts, generated };
+
+		json_array_append_new(launches, crafted_ok(point, (int)json_array_size(launches), &l));
+	}
+}
+
+/* One node in 16 s, two in 10 s, of a schedule of 9.6 s. */
+static void set_up(void)
+{
+	launches = json_array();
+	header = crafted_header(pair, 2);
+	add(&pair[0], 16, 15, 250);
+	add(&pair[1], 10, 9.6, 250);
+}
+
+static void tear_down(void)
+{
+	json_decref(launches);
+	json_decref(header);
+	json_decref(summary);
+	summary = NULL;
+}
+
+static void summarise(void)
+{
+	struct lsb_error err = { 0 };
+
+	json_decref(summary);
+	ck_assert_msg(lsb_summary_build(header, launches, &summary, &err) == 0, "%s", err.msg);
+}
+
+static json_t *launch(size_t i)
+{
+	return json_array_get(launches, i);
+}
+
+/* Set a metric of the six launches of the point from launch `first` on. */
+static void set_metric(size_t first, const char *name, double value)
+{
+	for (size_t i = first; i < first + 6; i++)
+		json_object_set_new(json_object_get(launch(i), "metrics"), name, json_real(value));
+}
+
+/* Likewise of every rank. */
+static void set_rank(size_t first, const char *name, double value)
+{
+	for (size_t i = first; i < first + 6; i++) {
+		json_t *rank;
+		size_t k;
+
+		json_array_foreach(json_object_get(launch(i), "ranks"), k, rank)
+		{
+			json_object_set_new(rank, name, json_real(value));
+		}
+	}
+}
+
+/* Likewise of every row of the ledger, the crafted shares of a run of `run_s`. */
+static void set_ledger(size_t first, const char *name, double value)
+{
+	for (size_t i = first; i < first + 6; i++) {
+		json_t *row;
+		size_t k;
+
+		json_array_foreach(json_object_get(launch(i), "ledger"), k, row)
+		{
+			json_object_set_new(row, name, json_real(value));
+		}
+	}
+}
+
+static const json_t *findings(const char *part)
+{
+	return json_object_get(json_object_get(summary, "findings"), part);
+}
+
+/* The reason for which rule `name` fires on point `id`; NULL when it does not. */
+static const char *fired(const char *name, const char *id)
+{
+	const json_t *check, *one;
+	size_t i, k;
+
+	json_array_foreach(findings("checks"), i, check)
+	{
+		if (strcmp(json_string_value(json_object_get(check, "name")), name) != 0)
+			continue;
+		json_array_foreach(json_object_get(check, "fired"), k, one)
+		{
+			if (strcmp(json_string_value(json_object_get(one, "point")), id) == 0)
+				return json_string_value(json_object_get(one, "reason"));
+		}
+		return NULL;
+	}
+	ck_abort_msg("no rule is called %s", name);
+	return NULL;
+}
+
+static void assert_fires(const char *name, const char *id, const char *flag, const char *words)
+{
+	const json_t *reasons = json_object_get(lsb_summary_point(summary, id), "flag_reasons");
+	const char *why = fired(name, id), *flagged = json_string_value(json_object_get(reasons, flag));
+
+	ck_assert_msg(why != NULL, "%s does not fire", name);
+	ck_assert_msg(strstr(why, words) != NULL, "%s: %s", name, why);
+	ck_assert_msg(flagged && strstr(flagged, words), "%s: no flag with its reason", flag);
+}
+
+static size_t n_fired(void)
+{
+	const json_t *check;
+	size_t i, n = 0;
+
+	json_array_foreach(findings("checks"), i, check)
+	{
+		n += json_array_size(json_object_get(check, "fired"));
+	}
+	return n;
+}
+
+/* --- losses --- */
+
+static double share(const char *name)
+{
+	const json_t *bounds = json_object_get(lsb_summary_point(summary, "two"), "bounds"), *term;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(bounds, "losses"), "terms"), i, term)
+	{
+		if (strcmp(json_string_value(json_object_get(term, "name")), name) == 0)
+			return json_number_value(json_object_get(term, "share"));
+	}
+	ck_abort_msg("no loss is called %s", name);
+	return 0;
+}
+
+START_TEST(losses_add_up_to_what_is_missing_of_the_efficiency)
+{
+	const json_t *term, *losses;
+	double sum = 0;
+	size_t i;
+
+	/* consistent with a schedule of 9.6 s: waits 2.4 s, of which 2.1 s follow from it */
+	set_ledger(0, "compute_s", 15.8);
+	set_ledger(0, "wait_s", 0);
+	set_ledger(0, "transfer_s", 0);
+	set_ledger(0, "overhead_s", 0.2);
+	set_ledger(0, "unattributed_s", 0);
+	set_ledger(6, "compute_s", 7.5);
+	set_ledger(6, "wait_s", 2.25);
+	set_ledger(6, "transfer_s", 0.125);
+	set_ledger(6, "overhead_s", 0.125);
+	set_ledger(6, "unattributed_s", 0);
+	summarise();
+	losses = json_object_get(json_object_get(lsb_summary_point(summary, "two"), "bounds"), "losses");
+	json_array_foreach(json_object_get(losses, "terms"), i, term)
+	{
+		sum += json_number_value(json_object_get(term, "share"));
+	}
+	ck_assert_double_eq_tol(sum, 1 - 0.8, 1e-9);
+	ck_assert_double_eq_tol(share("bubble"), (9.6 * 31 / 32 - 7.5) / 10, 1e-9);
+	ck_assert_double_eq_tol(share("imbalance"), 9.6 / 32 / 10, 1e-9);
+	ck_assert_double_eq_tol(share("late"), (2.25 - 2.1) / 10, 1e-9);
+	ck_assert_double_eq_tol(share("transfer"), 0.0125, 1e-9);
+	ck_assert_double_eq_tol(share("overhead"), (0.125 - 0.1) / 10, 1e-9);
+	ck_assert_double_eq_tol(share("memory"), 0, 1e-9);
+	ck_assert_double_eq_tol(share("compute"), (7.5 - 7.9) / 10, 1e-9); /* won back */
+	ck_assert_double_eq_tol(share("rest"), 0, 1e-9);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(losses, "missing")), 0.4, 1e-9);
+}
+END_TEST
+
+START_TEST(memory_shared_explains_no_more_than_what_computing_grew)
+{
+	set_ledger(0, "compute_s", 14);
+	set_ledger(6, "compute_s", 7.5); /* half a second more than half of 14 */
+	summarise();
+	/* reading 20 GB at 4 instead of 8 GB/s would cost 2.5 s */
+	ck_assert_double_eq_tol(share("memory"), 0.05, 1e-9);
+	ck_assert_double_eq_tol(share("compute"), 0, 1e-9);
+}
+END_TEST
+
+START_TEST(a_prediction_names_its_remainder)
+{
+	const json_t *predicted;
+	double link, memory;
+
+	summarise();
+	predicted =
+		json_object_get(json_object_get(lsb_summary_point(summary, "two"), "bounds"), "predicted");
+	link = json_number_value(json_object_get(json_object_get(predicted, "shares"), "link"));
+	memory = json_number_value(json_object_get(json_object_get(predicted, "shares"), "memory"));
+	ck_assert_double_eq_tol(link, 0.025, 1e-9);  /* the replay with messages takes 0.25 s more */
+	ck_assert_double_eq_tol(memory, 0.25, 1e-9); /* 20 GB at 4 and at 8 GB/s */
+	ck_assert_double_eq_tol(json_number_value(json_object_get(predicted, "remainder_share")),
+				0.2 - share("bubble") - share("imbalance") - link - memory, 1e-9);
+}
+END_TEST
+
+START_TEST(unequal_work_is_not_taken_apart)
+{
+	set_metric(6, "generated_tokens", 240);
+	summarise();
+	ck_assert(json_is_null(
+		json_object_get(json_object_get(lsb_summary_point(summary, "two"), "bounds"), "losses")));
+}
+END_TEST
+
+/* --- plausibility: each mistake of the hand-made reports --- */
+
+START_TEST(a_sound_run_breaks_no_rule)
+{
+	summarise();
+	ck_assert_uint_eq(n_fired(), 0);
+}
+END_TEST
+
+/* Its "102.5 %". */
+START_TEST(an_efficiency_above_one_needs_a_cause)
+{
+	set_metric(6, "run_s", 7.8);
+	set_metric(6, "tokens_per_s", 250 / 7.8);
+	set_metric(6, "replay_s", 7.7);
+	set_ledger(6, "compute_s", 5.5);
+	summarise();
+	assert_fires("efficiency_above_one", "two", "implausible", "parts of the model may stay in caches");
+	set_ledger(6, "compute_s", 8);
+	summarise();
+	assert_fires("efficiency_above_one", "two", "implausible", "no cause is known");
+}
+END_TEST
+
+START_TEST(a_speedup_above_its_bound_is_implausible)
+{
+	set_metric(6, "replay_s", 10.5);
+	summarise();
+	assert_fires("speedup_above_bound", "two", "implausible", "the bound of its own schedule");
+}
+END_TEST
+
+/* "Communication" that was start-up and waiting. */
+START_TEST(transfer_that_the_link_does_not_explain_is_named)
+{
+	set_rank(6, "messages_received", 1000);
+	set_rank(6, "bytes_received", 1000000);
+	set_metric(6, "communication_s", 1.89);
+	summarise();
+	assert_fires("transfer_explained", "two", "unexplained_transfer", "processes that were not running");
+}
+END_TEST
+
+/* The report's own figures: 1.89 s for 252 tokens, 2.12 s for 505. */
+START_TEST(communication_that_does_not_grow_is_start_up_or_waiting)
+{
+	const struct crafted points[] = {
+		TWO, { "more", "pipeline", "strong", 2, 1, 2, 10, 6, NULL, NULL, NULL, NULL, 0 }
+	};
+
+	json_array_clear(launches);
+	json_decref(header);
+	header = crafted_header(points, 2);
+	add(&points[0], 12.22, 12, 250);
+	add(&points[1], 24.67, 24, 500);
+	set_metric(0, "communication_s", 1.89);
+	set_metric(6, "communication_s", 2.12);
+	summarise();
+	assert_fires("communication_grows", "more", "unexplained_transfer", "do not grow with what is sent");
+}
+END_TEST
+
+/* Every rank read the whole checkpoint. */
+START_TEST(a_rank_that_reads_the_whole_model_is_implausible)
+{
+	set_rank(6, "load_bytes", 96 << 20);
+	summarise();
+	assert_fires("load_shrinks", "two", "implausible", "holds a part of the model");
+}
+END_TEST
+
+/* 2.68 s to 3.22 s for half the layers. */
+START_TEST(loading_longer_though_less_is_read_is_implausible)
+{
+	set_metric(0, "load_s", 2.68);
+	set_metric(6, "load_s", 3.22);
+	summarise();
+	assert_fires("load_shrinks", "two", "implausible", "something else than reading");
+}
+END_TEST
+
+START_TEST(a_latency_that_is_inverse_throughput_is_implausible)
+{
+	set_metric(6, "e2e_mean_s", 2);
+	summarise();
+	assert_fires("latency_measured", "two", "implausible", "inverse throughput");
+}
+END_TEST
+
+/* 32.5 as the mean of rates beside an aggregate of 32.23. */
+START_TEST(a_mean_of_rates_is_no_rate)
+{
+	set_metric(6, "tokens_per_s", 25.25);
+	summarise();
+	assert_fires("ratio_of_totals", "two", "implausible", "not the tokens of a launch by its time");
+}
+END_TEST
+
+/* 1 / mean latency = 2.05 a second, where 15 requests took 22.16 s. */
+START_TEST(a_request_rate_from_latencies_is_no_rate)
+{
+	set_metric(6, "requests_per_s", 2.05);
+	summarise();
+	assert_fires("ratio_of_totals", "two", "implausible",
+		     "not the completed requests of a launch by its time");
+}
+END_TEST
+
+/* "1.00 samples/s", which nobody measured. */
+START_TEST(a_baseline_that_nobody_measured_gives_no_ratio)
+{
+	for (int i = 0; i < 6; i++)
+		json_array_remove(launches, 0);
+	summarise();
+	assert_fires("baseline_measured", "two", "no_baseline", "there is no speedup");
+	ck_assert(json_is_null(
+		json_object_get(json_object_get(lsb_summary_point(summary, "two"), "scaling"), "speedup")));
+}
+END_TEST
+
+/* 5 of 10 lost, "100 % success". */
+START_TEST(lost_requests_are_counted)
+{
+	set_metric(6, "success_rate", 0.4);
+	summarise();
+	ck_assert_ptr_nonnull(fired("nothing_lost", "two"));
+	ck_assert_ptr_nonnull(strstr(fired("nothing_lost", "two"), "3 of 5 requests were lost"));
+	ck_assert_ptr_nonnull(json_object_get(
+		json_object_get(lsb_summary_point(summary, "two"), "flag_reasons"), "failed_requests"));
+}
+END_TEST
+
+START_TEST(tokens_that_do_not_reconcile_are_implausible)
+{
+	json_t *work;
+
+	set_metric(6, "generated_tokens", 249);
+	set_metric(6, "tokens_per_s", 24.9);
+	summarise();
+	assert_fires("tokens_reconcile", "two", "implausible", "249 tokens were generated where 250");
+	set_metric(6, "generated_tokens", 250);
+	set_metric(6, "tokens_per_s", 25);
+	for (size_t i = 6; i < 12; i++) {
+		work = json_object_get(json_array_get(json_object_get(launch(i), "work"), 1), "decode");
+		json_object_set_new(work, "tokens", json_real(244));
+	}
+	summarise();
+	assert_fires("tokens_reconcile", "two", "implausible", "the ranks computed");
+}
+END_TEST
+
+START_TEST(speedups_of_one_kind_have_one_formula)
+{
+	const json_t *scaling, *point;
+	size_t i;
+
+	summarise();
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		scaling = json_object_get(point, "scaling");
+		ck_assert_str_eq(json_string_value(json_object_get(scaling, "formula")),
+				 "S = run_s(1) / run_s(p); E = S / p");
+	}
+	ck_assert_ptr_null(fired("one_formula", "one"));
+}
+END_TEST
+
+/* --- nodes beside each other --- */
+
+static const json_t *comparison(void)
+{
+	const json_t *symmetry = json_object_get(lsb_summary_point(summary, "two"), "symmetry");
+
+	return json_array_get(json_object_get(symmetry, "comparisons"), 0);
+}
+
+/* Stage 1 of launch i computes `factor` times as long as stage 0. */
+static void slow_stage(size_t i, double factor)
+{
+	json_t *work = json_object_get(json_array_get(json_object_get(launch(6 + i), "work"), 1), "decode");
+
+	json_object_set_new(work, "compute_s", json_real(5 * factor));
+}
+
+/* "9.4 % slower" from means of few and one cold sample. */
+START_TEST(one_slow_launch_makes_no_slower_node)
+{
+	slow_stage(0, 1.6);
+	summarise();
+	ck_assert_str_eq(json_string_value(json_object_get(comparison(), "verdict")), "no difference seen");
+	ck_assert_ptr_null(fired("symmetry_tested", "two"));
+}
+END_TEST
+
+START_TEST(a_node_that_is_slower_in_every_launch_is_called_so)
+{
+	for (size_t i = 0; i < 6; i++)
+		slow_stage(i, 1.1 + 0.01 * (double)i);
+	summarise();
+	ck_assert_str_eq(json_string_value(json_object_get(comparison(), "verdict")), "slower");
+	ck_assert_double_le(json_number_value(json_object_get(comparison(), "p_adjusted")), 0.05);
+}
+END_TEST
+
+/* --- answers --- */
+
+START_TEST(weak_scaling_compares_the_answers_of_equal_prompts)
+{
+	const struct crafted points[] = { { "one", "w", "weak", 1, 1, 1, 5, 6, "one", NULL, NULL, "one", 0 },
+					  { "two", "w", "weak", 2, 1, 2, 10, 6, "one", NULL, NULL, "two",
+					    0 } };
+	const json_t *outputs;
+	json_t *requests;
+
+	json_array_clear(launches);
+	json_decref(header);
+	header = crafted_header(points, 2);
+	add(&points[0], 16, 15, 250);
+	add(&points[1], 24, 23, 500);
+	for (size_t i = 6; i < 12; i++)
+		json_object_set_new(launch(i), "outputs_sha256", json_string("of ten"));
+	summarise();
+	outputs = json_object_get(lsb_summary_point(summary, "two"), "outputs");
+	ck_assert(json_is_true(json_object_get(outputs, "equal_to_baseline")));
+	ck_assert_int_eq(json_integer_value(json_object_get(outputs, "compared")), 10);
+	/* request 7 asks what request 2 asks */
+	requests = json_object_get(json_array_get(json_object_get(launch(6), "ranks"), 0), "requests");
+	json_object_set_new(json_array_get(requests, 7), "ids", json_pack("[i, i]", 2, 8));
+	summarise();
+	outputs = json_object_get(lsb_summary_point(summary, "two"), "outputs");
+	ck_assert(json_is_false(json_object_get(outputs, "equal_to_baseline")));
+	ck_assert_int_eq(json_integer_value(json_object_get(outputs, "equal")), 9);
+	ck_assert_int_eq(json_integer_value(json_object_get(outputs, "first_divergence")), 1);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(outputs, "agreement")), 0.95, 1e-12);
+}
+END_TEST
+
+/* --- splits --- */
+
+/* A point of two stages that take these compute seconds. */
+static json_t *staged(int a, int b, double a_s, double b_s)
+{
+	return json_pack("{s:[i, i], s:[{s:{s:f}}, {s:{s:f}}]}", "layers", a, b, "work", "decode",
+			 "compute_s", a_s, "decode", "compute_s", b_s);
+}
+
+START_TEST(a_split_evens_out_stages_and_knows_the_head)
+{
+	json_t *point = staged(16, 14, 16, 20); /* a layer takes 1 s, so the head 6 s */
+	struct lsb_split split;
+	char *text;
+
+	ck_assert_int_eq(lsb_split_propose(point, &split), 0);
+	text = lsb_split_text(&split);
+	ck_assert_str_eq(text, "18+12");
+	ck_assert_str_eq(split.now, "16+14");
+	ck_assert_double_eq_tol(split.now_s, 20, 1e-12);
+	ck_assert_double_eq_tol(split.best_s, 18, 1e-12);
+	free(text);
+	json_decref(point);
+}
+END_TEST
+
+START_TEST(a_split_that_is_even_is_left_alone)
+{
+	json_t *point = staged(18, 12, 18, 18);
+	struct lsb_split split;
+
+	ck_assert_int_eq(lsb_split_propose(point, &split), -1);
+	json_decref(point);
+}
+END_TEST
+
+START_TEST(a_split_without_times_is_not_proposed)
+{
+	json_t *point = staged(15, 15, 0, 3);
+	struct lsb_split split;
+
+	ck_assert_int_eq(lsb_split_propose(point, &split), -1);
+	json_object_del(point, "work");
+	ck_assert_int_eq(lsb_split_propose(point, &split), -1);
+	json_decref(point);
+}
+END_TEST
+
+/* --- sentences --- */
+
+START_TEST(every_sentence_cites_points_and_a_rule)
+{
+	static const char *const parts[] = { "summary", "bottlenecks", "recommendations" };
+	const json_t *finding;
+	size_t i, n = 0;
+
+	summarise();
+	for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++)
+		json_array_foreach(findings(parts[k]), i, finding)
+		{
+			ck_assert_uint_gt(json_array_size(json_object_get(finding, "points")), 0);
+			ck_assert_uint_gt(json_string_length(json_object_get(finding, "text")), 20);
+			ck_assert_uint_gt(json_string_length(json_object_get(finding, "rule")), 10);
+			n++;
+		}
+	ck_assert_uint_gt(n, 5);
+}
+END_TEST
+
+START_TEST(the_summary_says_why_two_nodes_are_not_twice_as_fast)
+{
+	const json_t *finding;
+	const char *text = NULL;
+	size_t i;
+
+	summarise();
+	json_array_foreach(findings("summary"), i, finding)
+	{
+		const char *its = json_string_value(json_object_get(finding, "text"));
+
+		if (strstr(its, "is not 2 times as fast"))
+			text = its;
+	}
+	ck_assert_ptr_nonnull(text);
+	ck_assert_ptr_nonnull(strstr(text, "pipeline bubble 0.36 (18 % of the run)"));
+}
+END_TEST
+
+START_TEST(a_grade_is_of_the_worst_point_and_tells_its_rule)
+{
+	const json_t *grade;
+	size_t i;
+
+	summarise();
+	json_array_foreach(findings("grades"), i, grade)
+	{
+		if (strcmp(json_string_value(json_object_get(grade, "name")), "Scaling") != 0)
+			continue;
+		ck_assert_str_eq(json_string_value(json_object_get(grade, "grade")), "B"); /* 80 % */
+		ck_assert_str_eq(json_string_value(json_object_get(grade, "point")), "two");
+		ck_assert_ptr_nonnull(
+			strstr(json_string_value(json_object_get(grade, "rule")), "B from 75 %"));
+		return;
+	}
+	ck_abort_msg("scaling has no grade");
+}
+END_TEST
+
+START_TEST(few_launches_are_advised_against)
+{
+	const json_t *finding;
+	int found = 0;
+	size_t i;
+
+	json_array_remove(launches, 11);
+	summarise();
+	json_array_foreach(findings("recommendations"), i, finding)
+	{
+		found |= strcmp(json_string_value(json_object_get(finding, "kind")), "reps") == 0;
+	}
+	ck_assert(found);
+}
+END_TEST
+
+static TCase *plausibility(void)
+{
+	TCase *tc = tcase_create("plausibility");
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, a_sound_run_breaks_no_rule);
+	tcase_add_test(tc, an_efficiency_above_one_needs_a_cause);
+	tcase_add_test(tc, a_speedup_above_its_bound_is_implausible);
+	tcase_add_test(tc, transfer_that_the_link_does_not_explain_is_named);
+	tcase_add_test(tc, communication_that_does_not_grow_is_start_up_or_waiting);
+	tcase_add_test(tc, a_rank_that_reads_the_whole_model_is_implausible);
+	tcase_add_test(tc, loading_longer_though_less_is_read_is_implausible);
+	tcase_add_test(tc, a_latency_that_is_inverse_throughput_is_implausible);
+	tcase_add_test(tc, a_mean_of_rates_is_no_rate);
+	tcase_add_test(tc, a_request_rate_from_latencies_is_no_rate);
+	tcase_add_test(tc, a_baseline_that_nobody_measured_gives_no_ratio);
+	tcase_add_test(tc, lost_requests_are_counted);
+	tcase_add_test(tc, tokens_that_do_not_reconcile_are_implausible);
+	tcase_add_test(tc, speedups_of_one_kind_have_one_formula);
+	tcase_add_test(tc, one_slow_launch_makes_no_slower_node);
+	tcase_add_test(tc, a_node_that_is_slower_in_every_launch_is_called_so);
+	return tc;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("findings");
+	TCase *tc = tcase_create("findings");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, losses_add_up_to_what_is_missing_of_the_efficiency);
+	tcase_add_test(tc, memory_shared_explains_no_more_than_what_computing_grew);
+	tcase_add_test(tc, a_prediction_names_its_remainder);
+	tcase_add_test(tc, unequal_work_is_not_taken_apart);
+	tcase_add_test(tc, weak_scaling_compares_the_answers_of_equal_prompts);
+	tcase_add_test(tc, a_split_evens_out_stages_and_knows_the_head);
+	tcase_add_test(tc, a_split_that_is_even_is_left_alone);
+	tcase_add_test(tc, a_split_without_times_is_not_proposed);
+	tcase_add_test(tc, every_sentence_cites_points_and_a_rule);
+	tcase_add_test(tc, the_summary_says_why_two_nodes_are_not_twice_as_fast);
+	tcase_add_test(tc, a_grade_is_of_the_worst_point_and_tells_its_rule);
+	tcase_add_test(tc, few_launches_are_advised_against);
+	suite_add_tcase(suite, tc);
+	suite_add_tcase(suite, plausibility());
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
