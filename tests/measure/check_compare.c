@@ -298,6 +298,19 @@ START_TEST(answers_that_differ_are_told_where_the_same_was_asked)
 }
 END_TEST
 
+START_TEST(a_point_that_fails_now_is_told)
+{
+	json_t *b = point("02", "two", "", 1.0), *out;
+
+	json_object_set_new(b, "status", json_string("failed"));
+	json_object_clear(json_object_get(b, "metrics"));
+	out = two(b);
+	ck_assert_int_eq(counted(out, "broken"), 1);
+	ck_assert_int_eq(counted(out, "unknown"), 2);
+	json_decref(out);
+}
+END_TEST
+
 START_TEST(names_that_mean_nothing_are_refused)
 {
 	static const struct {
@@ -340,6 +353,7 @@ int main(void)
 	tcase_add_test(tc, points_that_differ_in_launcher_pinning_or_waiting_get_no_verdict);
 	tcase_add_test(tc, unequal_work_leaves_rates_and_takes_times);
 	tcase_add_test(tc, answers_that_differ_are_told_where_the_same_was_asked);
+	tcase_add_test(tc, a_point_that_fails_now_is_told);
 	tcase_add_test(tc, names_that_mean_nothing_are_refused);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -21,7 +21,7 @@ static const char help[] =
 	"  --threshold PERCENT slower by more than so much fails; default: 0, any slower one\n"
 	"  --format text|markdown|json    markdown fits a pull request\n\n"
 	"Example: lsbench compare results/transports --axis transport=tcp,mpi --metric run_s\n"
-	"Exit status: 0 ok, 1 something is slower, 2 usage, 5 results. See docs/compare.md.\n";
+	"Exit status: 0 ok, 1 something is slower or fails now, 2 usage, 5 results. See docs/compare.md.\n";
 
 enum { METRICS_MAX = 64 };
 
@@ -119,7 +119,8 @@ static void check_metrics(const json_t *comparison)
 static int show(const struct request *r, const json_t *comparison)
 {
 	const json_t *verdicts = json_object_get(comparison, "verdicts");
-	const int slower = json_integer_value(json_object_get(verdicts, "slower_beyond_threshold")) > 0;
+	const int worse = json_integer_value(json_object_get(verdicts, "slower_beyond_threshold")) > 0 ||
+			  json_integer_value(json_object_get(verdicts, "broken")) > 0;
 	struct lsb_text text = { 0 };
 
 	lsb_compare_render(comparison, r->format, &text);
@@ -129,7 +130,7 @@ static int show(const struct request *r, const json_t *comparison)
 	}
 	fputs(text.data, stdout);
 	lsb_text_free(&text);
-	return lsb_cli_done(slower ? LSB_EXIT_FAILED : LSB_EXIT_OK);
+	return lsb_cli_done(worse ? LSB_EXIT_FAILED : LSB_EXIT_OK);
 }
 
 int lsb_cmd_compare(int argc, char **argv)

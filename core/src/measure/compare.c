@@ -141,7 +141,7 @@ static double cost_ratio(const struct lsb_verdict *v)
 }
 
 struct tally {
-	json_int_t faster, slower, none, unknown, failing, differing;
+	json_int_t faster, slower, none, unknown, failing, differing, broken;
 };
 
 static void count_verdict(const struct lsb_verdict *v, double threshold, struct tally *t)
@@ -177,6 +177,8 @@ static json_t *pair_json(const struct lsb_pair *pair, const char *axis, struct t
 	json_t *why = confounded(pair, axis), *outputs = equal_outputs(pair);
 
 	tally->differing += json_is_false(outputs);
+	tally->broken +=
+		strcmp(text(pair->a, "status"), "ok") == 0 && strcmp(text(pair->b, "status"), "failed") == 0;
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:{}}", "what", pair->what, "a", side_json(pair->a), "b",
 			 side_json(pair->b), "confounded", why ? why : json_null(), "outputs_equal", outputs,
 			 "metrics");
@@ -208,10 +210,10 @@ static int judge(const struct lsb_pairs *pairs, const struct lsb_compare_options
 		}
 	}
 	json_object_set_new(out, "verdicts",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "faster", tally.faster, "slower",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "faster", tally.faster, "slower",
 				      tally.slower, "no_difference", tally.none, "unknown", tally.unknown,
 				      "slower_beyond_threshold", tally.failing, "outputs_differ",
-				      tally.differing));
+				      tally.differing, "broken", tally.broken));
 	json_object_set_new(out, "threshold", json_real(options->threshold));
 	free(axis);
 	free(verdicts);

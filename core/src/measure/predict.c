@@ -148,7 +148,11 @@ static json_t *notes_of(const struct lsb_predictor *p, const struct lsb_plan_of_
 	if (s->stages > m->stages_max)
 		note(notes, "outside what was measured: %u stages, pipelines of at most %.0f were run",
 		     s->stages, m->stages_max);
-	if (ranks > m->ranks_max && !settings->apart && s->ranks_per_machine == 0)
+	if (ranks > 1 && m->ranks_max < 2 && !settings->apart)
+		note(notes,
+		     "no run had several ranks on this machine: what they would do to each other (memory, "
+		     "caches) is not known and left out");
+	else if (ranks > m->ranks_max && !settings->apart && s->ranks_per_machine == 0)
 		note(notes,
 		     "outside what was measured: %.0f ranks on one machine, at most %.0f were run; what they "
 		     "do to each other is taken to grow in proportion",
@@ -327,6 +331,8 @@ int lsb_predict(const struct lsb_predictor *p, const struct lsb_predict_settings
 	return rc;
 }
 
+enum { HELD_OUT_MAX = 64 }; /* a fit each: of more points, evenly chosen ones */
+
 /* --- held out -------------------------------------------------------------------------------- */
 
 /* Point `which` from all others: its predicted run time. */
@@ -352,10 +358,11 @@ int lsb_predict_holdout(const struct lsb_predictor *p, json_t **out, struct lsb_
 {
 	double *errors = malloc((p->n_points + 1) * sizeof(*errors));
 	json_t *points = json_array();
-	size_t n = 0;
+	size_t n = 0, every;
 	int rc = errors && points ? LSB_OK : lsb_fail(err, LSB_ENOMEM, 0, "no memory to hold points out");
 
-	for (size_t i = 0; i < p->n_points && rc == LSB_OK; i++) {
+	every = p->n_points / HELD_OUT_MAX + 1;
+	for (size_t i = 0; i < p->n_points && rc == LSB_OK; i += every) {
 		const struct lsb_measured *m = &p->points[i];
 		double run_s;
 

@@ -15,7 +15,7 @@
 #include "lsbench/host.h"
 #include "measure/statistics.h"
 
-enum { UNKNOWNS = LSB_STEP_KNOTS + 2, ROUNDS = 40 };
+enum { UNKNOWNS = LSB_STEP_KNOTS + 2, ROUNDS = 60 };
 #define KNOT_APART 1.06	  /* sizes nearer to each other than this share a knot */
 #define SMALL 1e-4	  /* weight of "this term is 0", against all samples */
 #define LEAST_ERROR 0.003 /* relative; below it a residual counts as this, or weights would not end */
@@ -167,6 +167,7 @@ static void solve_linear(struct fit *f, unsigned zero)
 	static const double nothing[UNKNOWNS];
 	double a[UNKNOWNS][UNKNOWNS] = { { 0 } }, b[UNKNOWNS], x[UNKNOWNS], row[UNKNOWNS];
 	const size_t knots = f->m->n_knots, n = knots + 2;
+	size_t some[UNKNOWNS], n_some; /* the few terms that a sample has */
 
 	memcpy(b, nothing, sizeof(b));
 	for (size_t i = 0; i < f->n; i++) {
@@ -174,11 +175,16 @@ static void solve_linear(struct fit *f, unsigned zero)
 		const double scale = f->weights[i] * shared(f, s) / s->seconds;
 
 		coefficients(f, s, row);
+		n_some = 0;
 		for (size_t k = 0; k < n; k++)
-			for (size_t l = 0; row[k] != 0 && l < n; l++)
-				a[k][l] += row[k] * scale * row[l] * shared(f, s) / s->seconds;
-		for (size_t k = 0; k < n; k++)
-			b[k] += row[k] * scale;
+			if (row[k] != 0)
+				some[n_some++] = k;
+		for (size_t k = 0; k < n_some; k++) {
+			for (size_t l = 0; l < n_some; l++)
+				a[some[k]][some[l]] +=
+					row[some[k]] * scale * row[some[l]] * shared(f, s) / s->seconds;
+			b[some[k]] += row[some[k]] * scale;
+		}
 	}
 	for (size_t k = 0; k < 2; k++) {
 		const double diagonal = a[knots + k][knots + k];
@@ -244,6 +250,17 @@ static void solve_contention(struct fit *f)
 		f->m->contention[k] = below[k] > 1e-9 ? fmax(0, above[k] / below[k]) : 0;
 }
 
+/* One number that stands still when the model does. */
+static double size_of(const struct lsb_step_model *m)
+{
+	double size = m->fixed_s + m->position_s + m->layer_s[0] * m->head_layers +
+		      m->layer_s[0] * (m->contention[0] + m->contention[1]);
+
+	for (size_t k = 0; k < m->n_knots; k++)
+		size += m->layer_s[k];
+	return size;
+}
+
 /* Weights of the next turn: absolute errors instead of squares. */
 static void weigh(struct fit *f, double *errors)
 {
@@ -271,10 +288,14 @@ int lsb_step_model_fit(const struct lsb_step_sample *samples, size_t n, double h
 	for (size_t i = 0; i < n && rc == LSB_OK; i++)
 		f.weights[i] = samples[i].weight;
 	for (int turn = 0; turn < ROUNDS && rc == LSB_OK; turn++) {
+		const double before = size_of(out);
+
 		solve_times(&f);
 		solve_head(&f);
 		solve_contention(&f);
 		weigh(&f, errors);
+		if (fabs(size_of(out) - before) < 1e-7 * before)
+			break;
 	}
 	if (rc == LSB_OK) {
 		lsb_sort(errors, n);

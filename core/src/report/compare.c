@@ -65,6 +65,8 @@ static void add_counts(const json_t *comparison, struct lsb_text *to)
 			     counts[i][1]);
 	if (differ > 0)
 		lsb_text_add(to, "; %.0f answer%s otherwise", differ, differ > 1 ? "" : "s");
+	if (lsb_number(verdicts, "broken") > 0)
+		lsb_text_add(to, "; %.0f that went well in A failed in B", lsb_number(verdicts, "broken"));
 	if (lsb_number(comparison, "threshold") > 0)
 		lsb_text_add(to, "; %.0f slower by more than %g %%",
 			     lsb_number(verdicts, "slower_beyond_threshold"),
