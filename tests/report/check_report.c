@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "crafted.h"
+#include "measure/links.h"
 #include "measure/summary.h"
 #include "report/html.h"
 #include "report/report.h"
@@ -278,6 +279,8 @@ static const char *shared_layout(const char *path, const json_t *value, const ch
 
 	if (strncmp(path, "points[].scaling.", 17) == 0 && json_object_get(value, "ci95"))
 		return "RATIO";
+	if (strncmp(path, "points[].links[].sizes[].", 25) == 0)
+		return "ESTIMATE";
 	if (strncmp(path, "points[].work[].", 16) == 0)
 		return "PHASE";
 	if (strcmp(path, "points[].bounds.decode") == 0 || strcmp(path, "points[].bounds.prefill") == 0)
@@ -347,12 +350,35 @@ static void assert_within(json_t *keys, const json_t *all, const char *what)
 	}
 }
 
+/* What a point of kind = link has, which the crafted journal does not. */
+static json_t *links_of_a_point(void)
+{
+	json_t *ranks = json_array(), *rows, *launches, *links;
+
+	for (int r = 0; r < 2; r++) {
+		rows = json_array();
+		for (int bytes = 1; bytes <= 100; bytes *= 10)
+			json_array_append_new(rows, json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}",
+							      "to", 1 - r, "bytes", bytes, "latency_mean_s",
+							      1e-6, "latency_p50_s", 1e-6, "latency_p99_s",
+							      1e-6, "send_s", 1e-6, "bandwidth_bps", 1e6,
+							      "messages_per_s", 1e6));
+		json_array_append_new(ranks, json_pack("{s:o}", "links", rows));
+	}
+	launches = json_pack("[{s:o}]", "ranks", ranks);
+	links = lsb_links_summary(launches);
+	json_decref(launches);
+	return json_pack("{s:[{s:o}]}", "points", "links", links);
+}
+
 START_TEST(the_documented_keys_are_those_that_are_produced)
 {
-	json_t *summary, *found = json_object(), *keys = documented();
+	json_t *summary, *found = json_object(), *keys = documented(), *links = links_of_a_point();
 
 	ck_assert_int_eq(lsb_report_summary(folder, &summary, NULL), 0);
 	collect(summary, "", found);
+	collect(links, "", found);
+	json_decref(links);
 	assert_within(found, keys, "produced but not in docs/summary.md");
 	assert_within(keys, found, "in docs/summary.md but not produced");
 	json_decref(summary);

@@ -83,6 +83,23 @@ START_TEST(smoke_is_small)
 }
 END_TEST
 
+START_TEST(links_measures_every_wait_mode_with_and_without_pauses)
+{
+	struct lsb_suite *suite = read_shipped("links");
+
+	ck_assert_uint_eq(suite->n_points, 6);
+	for (size_t i = 0; i < suite->n_points; i++) {
+		ck_assert_int_eq(suite->points[i].kind, LSB_CASE_LINK);
+		ck_assert_uint_ge(suite->points[i].n_sizes, 4);
+		ck_assert_uint_ge(suite->points[i].reps, 6);
+		ck_assert_int_eq(suite->points[i].gap_ns > 0, i >= 3);
+	}
+	ck_assert_uint_eq(suite->points[0].sizes[0], 1);
+	ck_assert_uint_eq(suite->points[0].sizes[22], 1u << 22);
+	lsb_suite_free(suite);
+}
+END_TEST
+
 START_TEST(the_reference_holds_the_key_table)
 {
 	struct lsb_error err;
@@ -111,6 +128,7 @@ int main(void)
 	tcase_add_test(tc, weak_scaling_is_five_prompts_a_node);
 	tcase_add_test(tc, batch_sweep_has_one_node_at_each_batch);
 	tcase_add_test(tc, smoke_is_small);
+	tcase_add_test(tc, links_measures_every_wait_mode_with_and_without_pauses);
 	tcase_add_test(tc, the_reference_holds_the_key_table);
 	suite_add_tcase(s, tc);
 	return run_tests(s);

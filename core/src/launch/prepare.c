@@ -12,7 +12,7 @@
 #include "plugin/inspect.h"
 #include "suite/split.h"
 
-enum { PLAN_TIMEOUT_MS = 60000, RECORDS_MAX = 1 << 22 };
+enum { PLAN_TIMEOUT_MS = 60000, RECORDS_MAX = 1 << 22, LINK_BYTES_MAX = 16 << 20 };
 
 /* What is asked in common by all points. */
 struct preparing {
@@ -37,12 +37,13 @@ static json_t *plugin_json(const struct lsb_point_plugin *p)
 /* The answer to a point's question, borrowed from the cache; NULL with `err` set. */
 static const json_t *ask(struct preparing *p, const struct lsb_point *point, struct lsb_error *err)
 {
-	json_t *question =
-		json_pack("{s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o}", "want", "plan", "folders",
-			  p->out->folders, "base", point->base, "model", point->model, "prompts",
-			  (json_int_t)point->distinct, "backend", plugin_json(&point->backend), "transport",
-			  point->nodes > 1 ? plugin_json(&point->transport) : json_null(), "workload",
-			  plugin_json(&point->workload));
+	const int is_link = point->kind == LSB_CASE_LINK;
+	json_t *question = json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o}", "want", "plan", "folders",
+				     p->out->folders, "base", point->base, "model", point->model, "prompts",
+				     (json_int_t)point->distinct, "backend",
+				     point->model ? plugin_json(&point->backend) : json_null(), "transport",
+				     point->nodes > 1 ? plugin_json(&point->transport) : json_null(),
+				     "workload", is_link ? json_null() : plugin_json(&point->workload));
 	char *text = question ? json_dumps(question, JSON_COMPACT | JSON_SORT_KEYS) : NULL, *reply = NULL;
 	json_t *answer = text ? json_object_get(p->answers, text) : NULL;
 
@@ -193,7 +194,7 @@ static int note_provenance(struct preparing *p, const struct lsb_point *point, c
 		merge_digests(json_object_get(p->out->provenance, "plugins"),
 			      json_object_get(json_object_get(answer, kinds[i]), "files"));
 	merge_digests(json_object_get(p->out->provenance, "data"), json_object_get(answer, "data"));
-	if (!json_object_get(models, point->model)) {
+	if (point->model && !json_object_get(models, point->model)) {
 		const int rc = lsb_provenance_model(point->model, point->base, hex, err);
 
 		if (rc)
@@ -204,14 +205,6 @@ static int note_provenance(struct preparing *p, const struct lsb_point *point, c
 }
 
 /* --- points --- */
-
-/* What this lsbench cannot do for a point, whatever its plugins say: NULL, or a reason to waive it. */
-static char *find_obstacle(const struct lsb_point *point)
-{
-	if (point->kind == LSB_CASE_LINK)
-		return lsb_format("links alone are not measured by this version of lsbench");
-	return NULL;
-}
 
 /* A model file that is not there is a fault of the model, whatever backend would say of it. */
 static int check_model(const struct lsb_point *point, struct lsb_error *err)
@@ -227,6 +220,63 @@ static int check_model(const struct lsb_point *point, struct lsb_error *err)
 	return rc;
 }
 
+/* Ask about a point that can be launched: LSB_EUNAVAIL when a plugin says that it cannot. */
+static int ask_point(struct preparing *p, struct lsb_prepared_point *to, const json_t **answer,
+		     struct lsb_error *err)
+{
+	const struct lsb_point *point = to->point;
+
+	*answer = ask(p, point, err);
+	if (!*answer)
+		return err->code;
+	if (json_is_string(json_object_get(*answer, "waived")))
+		return lsb_fail(err, LSB_EUNAVAIL, 0, "%s",
+				json_string_value(json_object_get(*answer, "waived")));
+	to->needs_mpi = json_is_true(json_object_get(json_object_get(*answer, "transport"), "needs_mpirun"));
+	return LSB_OK;
+}
+
+static void add_size(struct lsb_prepared_point *to, uint64_t bytes)
+{
+	uint32_t at = 0;
+
+	while (at < to->n_sizes && to->sizes[at] < bytes)
+		at++;
+	if (bytes == 0 || bytes > LINK_BYTES_MAX || (at < to->n_sizes && to->sizes[at] == bytes))
+		return;
+	memmove(to->sizes + at + 1, to->sizes + at, (to->n_sizes - at) * sizeof(*to->sizes));
+	to->sizes[at] = (uint32_t)bytes;
+	to->n_sizes++;
+}
+
+/* A point of kind = link: its sizes, and with a model those of hidden states: one token, a batch, a chunk. */
+static int fit_link(struct preparing *p, struct lsb_prepared_point *to, struct lsb_error *err)
+{
+	const struct lsb_point *point = to->point;
+	const json_t *answer, *model;
+	uint64_t hidden;
+	int rc = point->model ? check_model(point, err) : LSB_OK;
+
+	if (rc == LSB_OK)
+		rc = ask_point(p, to, &answer, err);
+	if (rc)
+		return rc;
+	to->sizes = calloc((size_t)point->n_sizes + 3, sizeof(*to->sizes));
+	to->cpus = calloc((size_t)point->nodes * point->threads, sizeof(*to->cpus));
+	if (!to->sizes || !to->cpus)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %u ranks", point->nodes);
+	model = json_object_get(answer, "model");
+	hidden = (uint64_t)json_integer_value(json_object_get(model, "hidden")) *
+		 (json_integer_value(json_object_get(model, "hidden_elem")) == LSB_ELEM_F32 ? 4 : 2);
+	for (uint32_t i = 0; i < point->n_sizes; i++)
+		add_size(to, point->sizes[i]);
+	add_size(to, hidden);
+	add_size(to, hidden * point->batch);
+	add_size(to, hidden * point->chunk);
+	to->oversubscribed = lsb_place_ranks(&p->machine, point->nodes, point->threads, to->cpus);
+	return note_provenance(p, point, answer, err);
+}
+
 static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct lsb_error *err)
 {
 	const struct lsb_point *point = to->point;
@@ -238,13 +288,9 @@ static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct 
 		return rc;
 	if (lsb_provenance_model_state(point->model, point->base, to->model_state))
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
-	answer = ask(p, point, err);
-	if (!answer)
-		return err->code;
-	if (json_is_string(json_object_get(answer, "waived")))
-		return lsb_fail(err, LSB_EUNAVAIL, 0, "%s",
-				json_string_value(json_object_get(answer, "waived")));
-	to->needs_mpi = json_is_true(json_object_get(json_object_get(answer, "transport"), "needs_mpirun"));
+	rc = ask_point(p, to, &answer, err);
+	if (rc)
+		return rc;
 	model = json_object_get(answer, "model");
 	to->layers = calloc(point->stages, sizeof(*to->layers));
 	to->cpus = calloc((size_t)point->nodes * point->threads, sizeof(*to->cpus));
@@ -266,12 +312,7 @@ static int prepare_point(struct preparing *p, struct lsb_prepared_point *to, str
 {
 	struct lsb_error why = { 0 };
 
-	to->reason = find_obstacle(to->point);
-	if (to->reason) {
-		to->code = LSB_EUNAVAIL;
-		return LSB_OK;
-	}
-	to->code = fit_point(p, to, &why);
+	to->code = (to->point->kind == LSB_CASE_LINK ? fit_link : fit_point)(p, to, &why);
 	if (to->code == LSB_OK)
 		return LSB_OK;
 	to->reason = strdup(why.msg);
@@ -354,6 +395,7 @@ void lsb_prepared_free(struct lsb_prepared *p)
 		free(p->points[i].reason);
 		free(p->points[i].layers);
 		free(p->points[i].cpus);
+		free(p->points[i].sizes);
 	}
 	free(p->points);
 	free(p->folders);
@@ -390,7 +432,10 @@ void lsb_prepared_job(const struct lsb_prepared *p, const struct lsb_prepared_po
 		.bind_address = loopback,
 		.folders = p->folders,
 		.base = point->base,
-		.backend = borrow_plugin(&point->backend),
+		.sizes = prepared->sizes,
+		.n_sizes = prepared->n_sizes,
+		.iterations = point->iterations ? point->iterations : 1,
+		.gap_ns = point->gap_ns,
 		.model = point->model,
 		.layers = prepared->layers,
 		.batch = point->batch,
@@ -415,6 +460,12 @@ void lsb_prepared_job(const struct lsb_prepared *p, const struct lsb_prepared_po
 	memcpy(out->nonce, nonce, sizeof(out->nonce));
 	if (point->nodes > 1)
 		out->transport = borrow_plugin(&point->transport);
+	if (point->kind == LSB_CASE_LINK) {
+		out->max_records = 0;
+		out->context = 1;
+		return;
+	}
+	out->backend = borrow_plugin(&point->backend);
 	if (rank % point->stages == 0)
 		out->workload = borrow_plugin(&point->workload);
 }

@@ -23,6 +23,8 @@ struct lsb_prepared_point {
 	uint32_t *layers;	       /* [stages], owned; NULL unless it can be launched */
 	uint32_t *cpus;		       /* [nodes][threads], owned */
 	uint32_t context, max_records;
+	uint32_t *sizes; /* of kind = link: [n_sizes] bytes, the point's and its model's, ascending; owned */
+	uint32_t n_sizes;
 	const struct lsb_launcher *launcher; /* NULL: local */
 	int needs_mpi;			     /* its transport wants ranks that an MPI launcher has started */
 	int oversubscribed; /* as far as this machine tells: ranks elsewhere are placed once they are there */

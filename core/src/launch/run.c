@@ -208,7 +208,8 @@ static int has_changed(const struct lsb_prepared_point *p)
 {
 	char now[LSB_FILE_STATE];
 
-	return lsb_provenance_model_state(p->point->model, p->point->base, now) == LSB_OK &&
+	return p->point->kind != LSB_CASE_LINK &&
+	       lsb_provenance_model_state(p->point->model, p->point->base, now) == LSB_OK &&
 	       strcmp(now, p->model_state) != 0;
 }
 

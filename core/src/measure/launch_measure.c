@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "measure/launch_ledger.h"
+#include "measure/links.h"
 #include "measure/stage_times.h"
 #include "measure/statistics.h"
 #include "measure/work.h"
@@ -369,6 +370,9 @@ int lsb_measure_launch(const json_t *point, const json_t *ranks, const struct ls
 	if (json_array_size(ranks) != n_ranks)
 		return lsb_fail(err, LSB_EINVAL, 0, "%zu ranks reported, %zu sent records",
 				json_array_size(ranks), n_ranks);
+	if (json_is_string(json_object_get(point, "kind")) &&
+	    strcmp(json_string_value(json_object_get(point, "kind")), "link") == 0)
+		return lsb_links_measure(ranks, json_object_get(line, "metrics"), err);
 	clocks = lsb_clocks_fit(ranks);
 	rc = clocks ? measure(point, ranks, records, clocks, n_ranks, line, err)
 		    : lsb_fail(err, LSB_ENOMEM, 0, "no memory for the clocks of %zu ranks", n_ranks);

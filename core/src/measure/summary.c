@@ -13,6 +13,7 @@
 #include "measure/flags.h"
 #include "measure/launch_measure.h"
 #include "measure/losses.h"
+#include "measure/links.h"
 #include "measure/memory.h"
 #include "measure/outputs.h"
 #include "measure/scaling.h"
@@ -259,6 +260,8 @@ static void add_measurements(json_t *point, const json_t *ok)
 	json_object_set_new(point, "symmetry", lsb_symmetry_json(point, ok));
 	json_object_set_new(point, "cold", lsb_cold_json(point, ok));
 	lsb_outputs_add(point, ok);
+	if (has_text(point, "kind", "link"))
+		json_object_set_new(point, "links", lsb_links_summary(ok));
 }
 
 static json_t *point_json(const json_t *header, const json_t *entry, const json_t *launches, int interrupted)

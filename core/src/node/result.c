@@ -132,17 +132,19 @@ static void add_identity(const struct lsb_session *s, json_t *rank)
 	for (uint32_t i = 0; i < s->job.n_cpus; i++)
 		json_array_append_new(cpus, json_integer(s->job.cpus[i]));
 	json_object_set_new(rank, "cpus", cpus);
+	if (s->transport)
+		json_object_set_new(rank, "transport",
+				    json_pack("{s:s, s:o, s:s?}", "name", s->job.transport.name, "version",
+					      text_value(s->transport->plugin.version), "path",
+					      s->loop ? lsb_stage_path(s->loop) : NULL));
+	if (!s->backend)
+		return;
 	json_object_set_new(rank, "backend",
 			    json_pack("{s:s, s:o, s:o, s:o, s:b}", "name", s->job.backend.name, "version",
 				      text_value(s->backend->plugin.version), "model",
 				      text_value(s->info.model_name), "device",
 				      text_value(s->info.device_name), "async",
 				      !(s->info.flags & LSB_BACKEND_INLINE)));
-	if (s->transport)
-		json_object_set_new(rank, "transport",
-				    json_pack("{s:s, s:o, s:s}", "name", s->job.transport.name, "version",
-					      text_value(s->transport->plugin.version), "path",
-					      lsb_stage_path(s->loop)));
 	json_object_set_new(
 		rank, "layers",
 		json_pack("{s:i, s:i}", "first", (int)s->first_layer, "count", (int)s->job.layers[s->stage]));
@@ -188,6 +190,30 @@ static void add_figures(const struct lsb_session *s, json_t *rank)
 	lsb_peaks_tell(&s->peaks, rank);
 }
 
+/* What the link benchmark measured from this rank to others. New reference. */
+static json_t *links_json(const struct lsb_session *s)
+{
+	json_t *out = json_array();
+	uint32_t n = 0;
+	const struct lsb_link_row *rows = lsb_linkbench_rows(s->linkbench, &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *row = json_pack(
+			"{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "to", (int)rows[i].peer, "bytes",
+			(int)rows[i].bytes, "rounds", (int)rows[i].rounds, "latency_mean_s", rows[i].mean_s,
+			"latency_p50_s", rows[i].p50_s, "latency_p99_s", rows[i].p99_s, "latency_min_s",
+			rows[i].least_s, "latency_max_s", rows[i].most_s, "send_s", rows[i].send_s);
+
+		if (rows[i].windows) {
+			set_integer(row, "windows", rows[i].windows);
+			set_seconds(row, "bandwidth_bps", rows[i].bytes_per_s);
+			set_seconds(row, "messages_per_s", rows[i].messages_per_s);
+		}
+		json_array_append_new(out, row);
+	}
+	return out;
+}
+
 json_t *lsb_session_result(const struct lsb_session *s)
 {
 	json_t *rank = json_object(), *requests;
@@ -196,6 +222,10 @@ json_t *lsb_session_result(const struct lsb_session *s)
 		return NULL;
 	add_identity(s, rank);
 	add_figures(s, rank);
+	if (s->linkbench) {
+		json_object_set_new(rank, "links", links_json(s));
+		return rank;
+	}
 	add_clock(s, rank);
 	if (s->stage != 0)
 		return rank;

@@ -27,6 +27,12 @@ static int is_first_stage(const struct lsb_session *s)
 	return s->stage == 0;
 }
 
+/* The launch measures links and nothing else. */
+static int is_link(const struct lsb_session *s)
+{
+	return s->job.n_sizes > 0;
+}
+
 /* Load and configure one plugin of the job; a NULL name is left out. */
 static int load_plugin(const struct lsb_session *s, enum lsb_kind kind, const struct lsb_job_plugin *plugin,
 		       struct lsb_loaded **out, struct lsb_error *err)
@@ -118,10 +124,11 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 		.size = s->job.size,
 		.host = s->job.host,
 		.host_count = s->job.host_count,
-		.max_requests =
-			(s->job.stages + 4) * (window_of(&s->job) + 1) + CLOCK_REQUESTS + LSB_PROBE_BUFFERS,
+		.max_requests = is_link(s) ? LSB_LINK_REQUESTS
+					   : (s->job.stages + 4) * (window_of(&s->job) + 1) + CLOCK_REQUESTS +
+						     LSB_PROBE_BUFFERS,
 		.max_tag = LSB_TAG_PROBE,
-		.max_message_bytes = MESSAGE_BYTES_MAX,
+		.max_message_bytes = is_link(s) ? LSB_LINK_BYTES_MAX : MESSAGE_BYTES_MAX,
 		.bind_address = s->bind_address,
 	};
 	memcpy(s->world.nonce, s->job.nonce, sizeof(s->world.nonce));
@@ -137,7 +144,7 @@ int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
 	int rc;
 
 	s->stage = (uint32_t)s->job.rank % s->job.stages;
-	for (uint32_t i = 0; i < s->stage; i++)
+	for (uint32_t i = 0; i < s->stage && !is_link(s); i++)
 		s->first_layer += s->job.layers[i];
 	rc = name_files(s, err);
 	if (rc == LSB_OK)
@@ -247,11 +254,31 @@ static int open_loop(struct lsb_session *s, struct lsb_error *err)
 	return lsb_stage_open(&setup, &s->loop, err);
 }
 
+static int open_links(struct lsb_session *s, struct lsb_error *err)
+{
+	s->links = (struct lsb_linkbench_setup){
+		.transport = s->transport,
+		.handle = s->transport_handle,
+		.status = s->status,
+		.rank = s->job.rank,
+		.size = s->job.size,
+		.sizes = s->job.sizes,
+		.n_sizes = s->job.n_sizes,
+		.iterations = s->job.iterations,
+		.gap_ns = s->job.gap_ns,
+		.timeout_ns = s->job.timeout_ns,
+	};
+	return lsb_linkbench_open(&s->links, &s->linkbench, err);
+}
+
 int lsb_session_load(struct lsb_session *s, struct lsb_error *err)
 {
 	uint64_t t0 = lsb_now_ns();
-	int rc = open_backend(s, err);
+	int rc;
 
+	if (is_link(s))
+		return open_links(s, err);
+	rc = open_backend(s, err);
 	if (rc == LSB_OK)
 		rc = lsb_recorder_open(&s->recorder, s->job.max_records, err);
 	if (rc)
@@ -354,7 +381,7 @@ int lsb_session_connect(struct lsb_session *s, const char *addresses, size_t len
 		free(bytes);
 		free(spans);
 	}
-	if (rc == LSB_OK)
+	if (rc == LSB_OK && s->loop)
 		rc = lsb_stage_post(s->loop, err);
 	s->phases.connect_s = seconds_since(t0);
 	return rc;
@@ -474,11 +501,39 @@ static uint64_t peak_resident_bytes(void)
 	return kib * 1024;
 }
 
+static int read_counters(struct lsb_session *s, struct lsb_error *err)
+{
+	if (!s->transport || !LSB_HAS(&s->transport->ops.transport, counters))
+		return LSB_OK;
+	s->wire.struct_size = sizeof(s->wire);
+	*err = (struct lsb_error){ 0 };
+	return lsb_plugin_result(s->transport, "counters",
+				 s->transport->ops.transport.counters(s->transport_handle, &s->wire, err),
+				 err);
+}
+
+static int run_links(struct lsb_session *s, struct lsb_error *err)
+{
+	int rc;
+
+	lsb_control_phase(s->control, "run");
+	s->run_t0_ns = lsb_now_ns();
+	rc = lsb_linkbench_run(s->linkbench, err);
+	s->run_t1_ns = lsb_now_ns();
+	s->phases.run_s = (double)(s->run_t1_ns - s->run_t0_ns) * 1e-9;
+	s->peak_memory_bytes = peak_resident_bytes();
+	if (rc == LSB_OK)
+		rc = read_counters(s, err);
+	return rc ? rc : barrier(s, err);
+}
+
 int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 {
 	uint64_t t0;
 	int rc;
 
+	if (is_link(s))
+		return run_links(s, err);
 	lsb_control_phase(s->control, "clocks");
 	rc = exchange_clocks(s, err);
 	t0 = lsb_now_ns();
@@ -501,15 +556,8 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 		return rc;
 	lsb_control_phase(s->control, "report");
 	rc = exchange_clocks(s, err);
-	if (rc)
-		return rc;
-	if (s->transport && LSB_HAS(&s->transport->ops.transport, counters)) {
-		s->wire.struct_size = sizeof(s->wire);
-		*err = (struct lsb_error){ 0 };
-		rc = lsb_plugin_result(
-			s->transport, "counters",
-			s->transport->ops.transport.counters(s->transport_handle, &s->wire, err), err);
-	}
+	if (rc == LSB_OK)
+		rc = read_counters(s, err);
 	if (rc == LSB_OK && s->job.measure_peaks)
 		rc = measure_peaks(s, err);
 	if (rc == LSB_OK && is_first_stage(s))
@@ -527,6 +575,7 @@ void lsb_session_close(struct lsb_session *s)
 		s->transport->ops.transport.close(s->transport_handle);
 	lsb_stage_close(s->loop);
 	free_peaks(s);
+	lsb_linkbench_close(s->linkbench);
 	lsb_requests_close(&s->requests);
 	if (s->workload_handle)
 		s->workload->ops.workload.close(s->workload_handle);

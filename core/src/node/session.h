@@ -11,6 +11,7 @@
 #include "base/address.h"
 #include "node/clock_exchange.h"
 #include "node/control.h"
+#include "node/linkbench.h"
 #include "node/peaks.h"
 #include "node/requests.h"
 #include "node/stage.h"
@@ -38,7 +39,9 @@ struct lsb_session {
 	struct lsb_stage *loop;
 	struct lsb_requests requests;
 	struct lsb_clock_exchange clocks;
-	int compares_clocks; /* some pair of neighbours does not share a clock */
+	int compares_clocks;		  /* some pair of neighbours does not share a clock */
+	struct lsb_linkbench_setup links; /* lives as long as the next */
+	struct lsb_linkbench *linkbench;  /* of kind = link, whose launches have no stage loop */
 	struct lsb_phases phases;
 	uint64_t run_t0_ns, run_t1_ns;
 	double record_ns; /* cost of one step record */

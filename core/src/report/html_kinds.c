@@ -221,9 +221,14 @@ static void add_kind(const struct lsb_page *page, const char *kind, int number)
 		lsb_html_close(page);
 		return;
 	}
+	if (strcmp(kind, "link") == 0) {
+		lsb_html_links(page);
+		lsb_html_close(page);
+		return;
+	}
 	add_results(page, kind);
 	add_charts(page, kind, number);
-	if (strcmp(kind, "infer") != 0 && strcmp(kind, "link") != 0)
+	if (strcmp(kind, "infer") != 0)
 		add_ratios(page, kind);
 	lsb_text_add(page->to, "<ul class=\"remarks\">\n");
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "measure/launch_measure.h"
+#include "report/links.h"
 #include "report/parts.h"
 
 static void number_cell(struct lsb_table *t, const json_t *object, const char *key)
@@ -337,8 +338,12 @@ static void add_kind(const json_t *summary, const char *kind, struct lsb_text *t
 		lsb_text_add(to, "No point of this kind has a result.\n\n");
 		return;
 	}
+	if (strcmp(kind, "link") == 0) {
+		lsb_links_show(summary, 1, to);
+		return;
+	}
 	add_results(summary, kind, to);
-	if (strcmp(kind, "infer") != 0 && strcmp(kind, "link") != 0)
+	if (strcmp(kind, "infer") != 0)
 		add_ratios(summary, kind, to);
 	add_remarks(summary, kind, to);
 	if (strcmp(kind, "strong") == 0)

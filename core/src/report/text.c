@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "report/links.h"
 #include "report/parts.h"
 #include "report/report.h"
 
@@ -168,6 +169,11 @@ static void add_kind(const struct page *page, const json_t *summary, const char 
 	size_t i;
 
 	heading(page, lsb_kind_title(kind));
+	if (strcmp(kind, "link") == 0) {
+		lsb_table_free(&t);
+		lsb_links_show(summary, 0, page->to);
+		return;
+	}
 	for (i = 0; i < LSB_COUNT(heads); i++)
 		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)

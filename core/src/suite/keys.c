@@ -12,11 +12,16 @@
 
 _Static_assert(sizeof(enum lsb_case_kind) == sizeof(uint32_t), "LSB_KEY_CHOICE fills enums");
 
-enum { LAYERS_MAX = 65536 }; /* of one stage */
+enum {
+	LAYERS_MAX = 65536, /* of one stage */
+	SIZES_MAX = 192,
+	SIZE_MAX_BYTES = 16 << 20,
+};
 
 #define MEMBER(type, member) .offset = offsetof(struct type, member)
 #define CASE(member) MEMBER(lsb_point, member)
 #define FACTOR .is_factor = 1
+#define LINK .is_for_link = 1
 
 /* In the order that `plan` and the reference print. Adding a factor changes every id. */
 static const struct lsb_suite_key case_keys[] = {
@@ -72,6 +77,14 @@ static const struct lsb_suite_key case_keys[] = {
 	{ "seed", LSB_KEY_SEED, FACTOR, .def = "1", CASE(seed), .help = "of sampling, and of the run order" },
 	{ "warmup", LSB_KEY_COUNT, FACTOR, .def = "1", .min = 0, .max = 10000, CASE(warmup),
 	  .unit = "requests", .help = "requests before the timed part" },
+	{ "sizes", LSB_KEY_SIZES, FACTOR, LINK, .def = "2^0..22", CASE(sizes),
+	  .length_offset = offsetof(struct lsb_point, n_sizes), .unit = "bytes",
+	  .help = "message sizes of kind = link, up to 16MiB; with a model its own message sizes join them" },
+	{ "iterations", LSB_KEY_COUNT, FACTOR, LINK, .def = "10000", .min = 10, .max = 1000000,
+	  CASE(iterations), .unit = "rounds",
+	  .help = "of kind = link: ping-pong rounds up to 8 KiB, a tenth above; windows are a hundredth" },
+	{ "gap", LSB_KEY_TIME, FACTOR, LINK, .def = "0", CASE(gap_ns),
+	  .help = "of kind = link: both sides compute for so long before each message, as decoding does" },
 	{ "reps", LSB_KEY_COUNT, .def = "10", .min = 1, .max = 10000, CASE(reps), .unit = "launches",
 	  .help = "fresh launches of a point; an interval needs at least 6" },
 	{ "max_reps", LSB_KEY_COUNT, .def = "${reps}", .min = 1, .max = 10000, CASE(max_reps),
@@ -218,7 +231,8 @@ static int fill_number(const struct lsb_suite_key *key, const char *text, char *
 	switch (key->type) {
 	case LSB_KEY_TIME:
 		memcpy(member, &ns, sizeof(ns));
-		*canonical = strdup(text); /* no time is a factor: people read it as they wrote it */
+		/* an id must not depend on the unit; all else people read as they wrote it */
+		*canonical = key->is_factor ? lsb_format("%" PRIu64 "ns", ns) : strdup(text);
 		break;
 	case LSB_KEY_REAL:
 		real += 0.0; /* -0 is 0 */
@@ -290,6 +304,59 @@ static int fill_text(const struct lsb_suite_key *key, const char *text, char *me
 	return LSB_OK;
 }
 
+/* "1", "4KiB": an item of `sizes`. */
+static int fill_size(const struct lsb_suite_key *key, const char *text, uint32_t *out, struct lsb_error *err)
+{
+	struct lsb_error why;
+	uint64_t bytes = 0;
+	int64_t whole = 0;
+
+	if (lsb_parse_int(text, &whole, &why) == LSB_OK)
+		bytes = whole > 0 ? (uint64_t)whole : 0;
+	else if (lsb_parse_size(text, &bytes, &why))
+		return lsb_fail(err, LSB_ESUITE, 0, "%s: %s", key->name, why.msg);
+	if (bytes < 1 || bytes > SIZE_MAX_BYTES)
+		return lsb_fail(err, LSB_ESUITE, 0, "%s: %s is out of range (1 to 16MiB)", key->name, text);
+	*out = (uint32_t)bytes;
+	return LSB_OK;
+}
+
+/* A list as a sweep has it: "1, 64, 4KiB", "2^0..22". */
+static int fill_sizes(const struct lsb_suite_key *key, const char *text, void *object, char **canonical,
+		      struct lsb_error *err)
+{
+	struct lsb_text spelled = { 0 };
+	struct lsb_list list = { 0 };
+	struct lsb_error why;
+	uint32_t *sizes = NULL, *old, n = 0;
+	int rc = lsb_list_parse(text, &list, &why);
+
+	if (rc)
+		return lsb_fail(err, rc, 0, "%s: %s", key->name, why.msg);
+	if (list.n > SIZES_MAX)
+		rc = lsb_fail(err, LSB_ESUITE, 0, "%s: %zu sizes are more than %d", key->name, list.n,
+			      (int)SIZES_MAX);
+	else if (!(sizes = malloc((list.n + 1) * sizeof(*sizes))))
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu sizes", list.n);
+	for (size_t i = 0; rc == LSB_OK && i < list.n; i++) {
+		rc = fill_size(key, list.items[i], &sizes[n], err);
+		lsb_text_add(&spelled, "%s%u", n ? "," : "", sizes[n]);
+		n++;
+	}
+	lsb_list_free(&list);
+	if (rc || spelled.failed) {
+		free(sizes);
+		lsb_text_free(&spelled);
+		return rc ? rc : LSB_ENOMEM;
+	}
+	memcpy(&old, (char *)object + key->offset, sizeof(old));
+	free(old);
+	memcpy((char *)object + key->offset, &sizes, sizeof(sizes));
+	memcpy((char *)object + key->length_offset, &n, sizeof(n));
+	*canonical = spelled.data;
+	return LSB_OK;
+}
+
 /* "auto", or "16+14", also written "16, 14". */
 static int fill_layers(const struct lsb_suite_key *key, const char *text, void *object, char **canonical,
 		       struct lsb_error *err)
@@ -356,6 +423,9 @@ int lsb_key_fill(const struct lsb_suite_key *key, const char *text, void *object
 			break;
 		memcpy(member, &index, sizeof(index));
 		*canonical = strdup(text);
+		break;
+	case LSB_KEY_SIZES:
+		rc = fill_sizes(key, text, object, canonical, err);
 		break;
 	case LSB_KEY_LAYERS:
 		rc = fill_layers(key, text, object, canonical, err);

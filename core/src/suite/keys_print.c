@@ -19,6 +19,8 @@ static const char *type_name(enum lsb_key_type type)
 		return "file";
 	case LSB_KEY_NAME:
 		return "name";
+	case LSB_KEY_SIZES:
+		return "list of sizes";
 	case LSB_KEY_LAYERS:
 		return "split";
 	case LSB_KEY_CHOICE:
@@ -36,7 +38,7 @@ static void print_type(const struct lsb_suite_key *key, FILE *out)
 		for (const char *c = key->choices; *c; c++)
 			fputs(*c == '|' ? ", " : (char[]){ *c, '\0' }, out);
 	}
-	if (key->type == LSB_KEY_TIME)
+	if (key->type == LSB_KEY_TIME && key->max != 0)
 		fputs(", 1ms to 168h", out);
 	else if (key->max != 0)
 		fprintf(out, ", %.9g to %.9g", key->min, key->max);

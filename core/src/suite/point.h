@@ -70,6 +70,10 @@ struct lsb_point {
 	uint64_t timeout_ns, stall_timeout_ns; /* of a launch; of a stage loop that stands still */
 	double temperature, top_p;
 	uint32_t top_k;
+	uint32_t *sizes; /* of kind = link: [n_sizes] bytes; the next three are of it too */
+	uint32_t n_sizes;
+	uint32_t iterations; /* of a ping-pong up to 8 KiB */
+	uint64_t gap_ns;
 	char *model, *launcher, *order, *baseline, *pair_by, *keep_records;
 	uint32_t *split; /* layers per stage as written (`split = 16,14`), n_split of them; NULL: by cost */
 	uint32_t n_split;

@@ -164,6 +164,10 @@ static int resolve_key(struct lsb_resolver *r, const struct lsb_suite_key *key, 
 	free(expanded);
 	if (rc == LSB_ESUITE)
 		lsb_diagnose(r->source->diag, blame, "%s", err.msg);
+	if (key->is_for_link && r->given.kind != LSB_CASE_LINK) {
+		free(canonical);
+		return rc;
+	}
 	return rc ? rc : lsb_resolver_note(p, key->name, canonical, b ? b->at : by_default, key->is_factor);
 }
 
@@ -314,6 +318,7 @@ void lsb_point_free(struct lsb_point *p)
 	for (size_t i = 0; i < LSB_COUNT(texts); i++)
 		free(texts[i]);
 	free(p->split);
+	free(p->sizes);
 	free_plugin(&p->backend);
 	free_plugin(&p->transport);
 	free_plugin(&p->workload);

@@ -16,6 +16,8 @@ enum {
 	JOB_OPTIONS_MAX = 256,
 	JOB_LAYERS_MAX = 65536, /* of the whole model */
 	JOB_CPU_MAX = 65535,	/* largest OS number of a CPU */
+	JOB_SIZES_MAX = 256,
+	JOB_SIZE_MAX = 16 << 20, /* bytes of a message of the link benchmark */
 };
 
 /* An unsigned 32-bit member and its bounds. */
@@ -39,6 +41,7 @@ static const struct member {
 	{ "threads", offsetof(struct lsb_job, threads), 1, LSB_THREADS_MAX },
 	{ "measure_peaks", offsetof(struct lsb_job, measure_peaks), 0, 1 },
 	{ "is_remote", offsetof(struct lsb_job, is_remote), 0, 1 },
+	{ "iterations", offsetof(struct lsb_job, iterations), 0, 1u << 24 },
 	{ "max_records", offsetof(struct lsb_job, max_records), 0, 1u << 24 },
 };
 
@@ -77,16 +80,17 @@ char *lsb_job_format(const struct lsb_job *job)
 	for (size_t i = 0; i < sizeof(job->nonce); i++)
 		(void)snprintf(nonce + 2 * i, 3, "%02x", job->nonce[i]);
 	(void)snprintf(seed, sizeof(seed), "%llu", (unsigned long long)job->seed);
-	root = json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:s, s:s, s:I, s:f, s:f, s:o, s:o, "
-			 "s:o, s:o, s:o}",
-			 "rank", (int)job->rank, "size", (int)job->size, "host", (int)job->host, "host_count",
-			 (int)job->host_count, "nonce", nonce, "bind_address", job->bind_address, "folders",
-			 job->folders, "base", job->base, "files", job->files, "model", job->model, "seed",
-			 seed, "timeout_ns", (json_int_t)job->timeout_ns, "temperature", job->temperature,
-			 "top_p", job->top_p, "backend", format_plugin(&job->backend), "transport",
-			 format_plugin(&job->transport), "workload", format_plugin(&job->workload), "layers",
-			 format_numbers(job->layers, job->stages), "cpus",
-			 format_numbers(job->cpus, job->n_cpus));
+	root = json_pack(
+		"{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:I, s:I, s:f, s:f, s:o, "
+		"s:o, s:o, s:o, s:o, s:o}",
+		"rank", (int)job->rank, "size", (int)job->size, "host", (int)job->host, "host_count",
+		(int)job->host_count, "nonce", nonce, "bind_address", job->bind_address, "folders",
+		job->folders, "base", job->base, "files", job->files, "model", job->model, "seed", seed,
+		"timeout_ns", (json_int_t)job->timeout_ns, "gap_ns", (json_int_t)job->gap_ns, "temperature",
+		job->temperature, "top_p", job->top_p, "backend", format_plugin(&job->backend), "transport",
+		format_plugin(&job->transport), "workload", format_plugin(&job->workload), "layers",
+		format_numbers(job->layers, job->layers ? job->stages : 0), "sizes",
+		format_numbers(job->sizes, job->n_sizes), "cpus", format_numbers(job->cpus, job->n_cpus));
 	if (!root)
 		return NULL;
 	for (size_t i = 0; i < LSB_COUNT(members); i++)
@@ -244,6 +248,9 @@ static int read_scalars(const json_t *root, struct lsb_job *job, struct lsb_erro
 	if ((rc = read_integer(root, "host", 0, job->host_count - 1, &value, err)))
 		return rc;
 	job->host = (int32_t)value;
+	if ((rc = read_integer(root, "gap_ns", 0, INT64_MAX, &value, err)))
+		return rc;
+	job->gap_ns = (uint64_t)value;
 	if ((rc = read_integer(root, "timeout_ns", 1, INT64_MAX, &value, err)))
 		return rc;
 	job->timeout_ns = (uint64_t)value;
@@ -269,7 +276,7 @@ static int check_whole(const struct lsb_job *job, struct lsb_error *err)
 	if ((uint64_t)job->stages * job->replicas != (uint64_t)job->size)
 		return lsb_fail(err, LSB_EPEER, 0, "job: %u stages x %u replicas are not %d ranks",
 				job->stages, job->replicas, job->size);
-	for (uint32_t i = 0; i < job->stages; i++)
+	for (uint32_t i = 0; i < job->stages && !job->n_sizes; i++)
 		layers += job->layers[i];
 	if (layers > JOB_LAYERS_MAX)
 		return lsb_fail(err, LSB_EPEER, 0, "job: %llu layers", (unsigned long long)layers);
@@ -278,8 +285,12 @@ static int check_whole(const struct lsb_job *job, struct lsb_error *err)
 				job->in_flight);
 	if (job->n_cpus != 0 && job->n_cpus != job->threads)
 		return lsb_fail(err, LSB_EPEER, 0, "job: %u cpus for %u threads", job->n_cpus, job->threads);
-	if (!job->backend.name)
-		return lsb_fail(err, LSB_EPEER, 0, "job: no backend");
+	if (job->n_sizes && (job->size < 2 || !job->transport.name))
+		return lsb_fail(err, LSB_EPEER, 0, "job: links are between ranks, over a transport");
+	if (job->n_sizes && job->iterations == 0)
+		return lsb_fail(err, LSB_EPEER, 0, "job: no iterations for its links");
+	if (!job->n_sizes && (!job->backend.name || !job->model))
+		return lsb_fail(err, LSB_EPEER, 0, "job: no backend, or no model");
 	return LSB_OK;
 }
 
@@ -288,17 +299,20 @@ static int read_job(const json_t *root, struct lsb_job *job, struct lsb_error *e
 	uint32_t n;
 	int rc;
 
+	if ((rc = read_numbers(root, "sizes", 0, JOB_SIZES_MAX, 1, JOB_SIZE_MAX, &job->sizes, &job->n_sizes,
+			       err)))
+		return rc;
 	if ((rc = read_scalars(root, job, err)) ||
 	    (rc = read_text(root, "bind_address", 0, &job->bind_address, err)) ||
 	    (rc = read_text(root, "folders", 0, &job->folders, err)) ||
 	    (rc = read_text(root, "base", 1, &job->base, err)) ||
 	    (rc = read_text(root, "files", 1, &job->files, err)) ||
-	    (rc = read_text(root, "model", 0, &job->model, err)) ||
+	    (rc = read_text(root, "model", 1, &job->model, err)) ||
 	    (rc = read_plugin(root, "backend", &job->backend, err)) ||
 	    (rc = read_plugin(root, "transport", &job->transport, err)) ||
 	    (rc = read_plugin(root, "workload", &job->workload, err)) ||
-	    (rc = read_numbers(root, "layers", job->stages, job->stages, 1, JOB_LAYERS_MAX, &job->layers, &n,
-			       err)) ||
+	    (rc = read_numbers(root, "layers", job->n_sizes ? 0 : job->stages, job->stages, 1, JOB_LAYERS_MAX,
+			       &job->layers, &n, err)) ||
 	    (rc = read_numbers(root, "cpus", 0, LSB_THREADS_MAX, 0, JOB_CPU_MAX, &job->cpus, &job->n_cpus,
 			       err)))
 		return rc;
@@ -348,6 +362,7 @@ void lsb_job_free(struct lsb_job *job)
 	free(job->files);
 	free(job->model);
 	free(job->layers);
+	free(job->sizes);
 	free(job->cpus);
 	memset(job, 0, sizeof(*job));
 }

@@ -47,6 +47,11 @@ struct lsb_job {
 	uint64_t timeout_ns;	/* of each blocking operation outside and inside the run */
 	uint32_t measure_peaks; /* 1: measure the machine's peaks and the link after the run (node/peaks.h) */
 	uint32_t is_remote; /* 1: started through an agent: `bind_address` may be a network, files are told */
+	uint32_t *
+		sizes; /* [n_sizes] bytes of messages; with any, the launch measures links and nothing else */
+	uint32_t n_sizes;
+	uint32_t iterations;  /* of a small size */
+	uint64_t gap_ns;      /* of computing before each message */
 	uint32_t max_records; /* room for records; the node stops recording when full and says so */
 };
 
