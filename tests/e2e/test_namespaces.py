@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two hosts of different addresses: network namespaces joined by a veth pair, an sshd in each."""
+import os
+import signal
+import subprocess
+import time
+
+import engines
+import harness
+import test_ssh
+
+NETWORK = "10.199.77"
+
+
+def ip(*words):
+    return subprocess.run(["ip", *words], capture_output=True, text=True)
+
+
+class Test(test_ssh.Fixture):
+    """The controller runs in a namespace too, so that no address of this machine is touched."""
+
+    def setUp(self):
+        super().setUp()
+        missing = engines.needs("ip", "nsenter", "unshare")
+        if missing:
+            self.skipTest(missing)
+        names = [f"lsb{os.getpid()}{i}" for i in "abc"]
+        if ip("netns", "add", names[0]).returncode:
+            self.skipTest("network namespaces are not allowed here")
+        self.names = names
+        for name in names[1:]:
+            ip("netns", "add", name)
+        for name in names:
+            self.addCleanup(ip, "netns", "del", name)
+        # a bridge in the first one, which is the controller's; an address each
+        steps = [f"-n {names[0]} link add lan type bridge", f"-n {names[0]} addr add {NETWORK}.1/24 dev lan",
+                 f"-n {names[0]} link set lan up", f"-n {names[0]} link set lo up"]
+        for i, name in enumerate(names[1:], 2):
+            steps += [f"-n {names[0]} link add v{i} type veth peer name eth0 netns {name}",
+                      f"-n {names[0]} link set v{i} master lan", f"-n {names[0]} link set v{i} up",
+                      f"-n {name} addr add {NETWORK}.{i}/24 dev eth0", f"-n {name} link set eth0 up",
+                      f"-n {name} link set lo up"]
+        for step in steps:
+            done = ip(*step.split())
+            if done.returncode:
+                self.skipTest(f"ip {step}: {done.stderr.strip()}")
+        for i, name in enumerate(names[1:], 2):
+            sshd = test_ssh.Sshd(self.folder, 22, f"{NETWORK}.{i}", f"sshd{i}", (
+                "nsenter", f"--net=/run/netns/{name}", "unshare", "--mount", "--uts", "sh", "-c",
+                'hostname "$0"; mount -t tmpfs tmpfs /dev/shm; exec "$@"', f"node{i}"))
+            self.addCleanup(sshd.stop)
+        self.write_config({f"node{i}": (f"{NETWORK}.{i}", 22) for i in (2, 3)})
+
+    def run_inside(self, text, status=0, during=None):
+        """A run whose controller has the first namespace's network."""
+        inside = self.script("inside", f'exec nsenter --net=/run/netns/{self.names[0]} "{harness.LSBENCH}" "$@"\n')
+        whole, harness.LSBENCH = harness.LSBENCH, os.fspath(inside)
+        try:
+            # the copy that ranks start must be the real one
+            run = self.start(text.replace("@PROGRAM@", whole))
+        finally:
+            harness.LSBENCH = whole
+        if during:
+            during(run)
+        return run.end(status)
+
+    def check_hosts(self):
+        for line in self.journal():
+            self.assertEqual(line["status"], "ok", line["reason"])
+            self.assertEqual([r["host"] for r in line["ranks"]], ["node2", "node3"][:len(line["ranks"])])
+            cpus = [tuple(r["cpus"]) for r in line["ranks"]]
+            self.assertEqual(len(set(cpus)), min(len(cpus), len(os.sched_getaffinity(0))),
+                             "both hosts have the processors of one machine")
+
+    def test_ssh_joins_two_hosts_over_their_network(self):
+        self.run_inside(self.suite("[case a]\nsweep.nodes = 1, 2\n[case there]\nnodes = 2\n", "node2, node3",
+                                   f"network = {NETWORK}.0/24"))
+        self.check_hosts()
+
+    def test_mpirun_joins_two_hosts_and_ranks_dial_back(self):
+        missing = engines.needs("mpirun.openmpi")
+        if missing:
+            self.skipTest(missing)
+        self.run_inside(self.suite("[case a]\nnodes = 2\n", "node2, node3", "mpirun = mpirun.openmpi\n"
+                                   "mpirun_arguments = --mca oob_tcp_if_include lan,eth0",
+                                   launcher="mpirun"))
+        self.check_hosts()
+
+    def test_network_that_a_host_lacks_is_named(self):
+        self.run_inside(self.suite("[case a]\nnodes = 2\n", "node2, node3", "network = 10.9.9.0/24"), status=1)
+        self.assertIn("10.9.9.0/24", self.reasons())
+        self.assertIn("node", self.reasons())
+
+    def test_link_that_goes_down_fails_the_point_naming_a_host(self):
+        def cut(run):
+            log = self.results / "logs"
+            run.until(lambda: log.exists() and "run" in run_phase(self.folder), "ranks")
+            ip("-n", self.names[0], "link", "set", "v3", "down")
+
+        def run_phase(folder):
+            time.sleep(1)
+            return "run" if len(self.own()) >= 2 else ""
+        self.run_inside(self.suite("[case a]\nnodes = 2\nbackend.step_time = 20ms\nstall_timeout = 5s\n",
+                                   "node2, node3", max_new=2000), status=1, during=cut)
+        self.assertRegex(self.reasons(), "rank [01] on node[23]")
