@@ -48,8 +48,9 @@ static int split_addresses(const char *addresses, struct dialling *d, struct lsb
 			host++;
 			n -= 2;
 		}
-		if (n == 0 || n >= sizeof(c->host) || strlen(colon + 1) == 0 ||
-		    strlen(colon + 1) >= sizeof(c->port))
+		if (n == 0 || n >= sizeof(c->host) || memchr(host, '[', n) || !colon[1] ||
+		    strlen(colon + 1) >= sizeof(c->port) ||
+		    strspn(colon + 1, "0123456789") != strlen(colon + 1))
 			goto wrong;
 		memcpy(c->host, host, n);
 		c->host[n] = '\0';
