@@ -196,9 +196,20 @@ static void flag_gated(json_t *point, const json_t *header)
 	lsb_text_free(&why);
 }
 
+/* Said of the point before the run or, where ranks are elsewhere, of a launch once they were there. */
+static int is_oversubscribed(const json_t *entry, const json_t *ok)
+{
+	int is = json_is_true(json_object_get(entry, "oversubscribed"));
+	const json_t *launch;
+	size_t i;
+
+	json_array_foreach(ok, i, launch) is |= json_is_true(json_object_get(launch, "oversubscribed"));
+	return is;
+}
+
 void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, const json_t *ok)
 {
-	if (json_is_true(json_object_get(entry, "oversubscribed")))
+	if (is_oversubscribed(entry, ok))
 		lsb_point_flag(point, "oversubscribed", "more compute threads than cores");
 	if (json_array_size(ok) == 0)
 		return;
