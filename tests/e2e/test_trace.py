@@ -110,3 +110,14 @@ class Test(harness.Case):
         self.assertIn("changed or cut", told[1]["left_out"])
         self.assertNotIn("left_out", told[2])
         self.assertGreater(sum(e["ph"] == "X" for e in self.trace()["traceEvents"]), 0)
+
+    def test_trace_of_a_long_run_is_cut_and_says_where(self):
+        self.run_suite(harness.suite("[case long]\nnodes = 1\n", prompts=1, max_new=80000, reps=1))
+        trace = self.trace()
+        (told,) = trace["otherData"]["points"]
+        self.assertLess(told["shown_s"], told["run_s"])
+        self.assertGreater(told["shown_s"], 0)
+        events = [e for e in trace["traceEvents"] if e["ph"] != "M"]
+        self.assertLessEqual(len(events), 400_000)
+        self.assertGreater(len(events), 100_000)
+        self.assertLessEqual(max(e["ts"] for e in events), told["shown_s"] * 1e6 + 1)

@@ -67,8 +67,8 @@ static int link_complete(struct lsb_link *link, const struct lsb_completion *don
 	}
 	message->state = message->box->receives ? LSB_MESSAGE_COMPLETE : LSB_MESSAGE_FREE;
 	if (message->box->receives) {
-		struct lsb_record *record =
-			lsb_recorder_next(link->recorder, LSB_REC_RECV, message->posted_ns, lsb_now_ns());
+		struct lsb_record *record = lsb_recorder_next(link->recorder, LSB_REC_RECV,
+							      message->posted_ns, lsb_recorder_now());
 
 		if (done->bytes > message->wire.bytes)
 			return lsb_fail(err, LSB_EPLUGIN, 0,
@@ -208,11 +208,11 @@ static int message_stage(struct lsb_message *message, const struct lsb_buf *to, 
 			 uint64_t bytes, struct lsb_error *err)
 {
 	struct lsb_link *link = message->box->link;
-	const uint64_t t0 = lsb_now_ns();
+	const uint64_t t0 = lsb_recorder_now();
 	struct lsb_record *record;
 	const int rc = link->backend->ops.backend.buf_copy(link->backend_handle, to, from, bytes, err);
 
-	record = lsb_recorder_next(link->recorder, LSB_REC_COPY, t0, lsb_now_ns());
+	record = lsb_recorder_next(link->recorder, LSB_REC_COPY, t0, lsb_recorder_now());
 	record->peer = message->box->peer;
 	record->tag = message->box->tag;
 	record->sequence = message->sequence;
@@ -235,7 +235,7 @@ static int inbox_post_one(struct lsb_box *in, uint32_t sequence, struct lsb_erro
 	int rc;
 
 	message->sequence = sequence;
-	message->posted_ns = lsb_now_ns();
+	message->posted_ns = lsb_recorder_now();
 	rc = in->link->transport->ops.transport.irecv(in->link->transport_handle, in->peer, in->tag,
 						      &message->wire, &request, err);
 	if (rc)
@@ -315,12 +315,12 @@ int lsb_outbox_send(struct lsb_box *out, uint64_t bytes, uint32_t lane, uint32_t
 	}
 	message->sent = message->wire;
 	message->sent.bytes = bytes;
-	t0 = lsb_now_ns();
+	t0 = lsb_recorder_now();
 	rc = link->transport->ops.transport.isend(link->transport_handle, out->peer, out->tag, &message->sent,
 						  &request, err);
 	if (rc)
 		return lsb_plugin_result(link->transport, "isend", rc, err);
-	record = lsb_recorder_next(link->recorder, LSB_REC_SEND, t0, lsb_now_ns());
+	record = lsb_recorder_next(link->recorder, LSB_REC_SEND, t0, lsb_recorder_now());
 	record->peer = out->peer;
 	record->tag = out->tag;
 	record->sequence = message->sequence;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base.h"
 #include "lsbench/host.h"
 
 int lsb_recorder_open(struct lsb_recorder *r, size_t room, struct lsb_error *err)
@@ -38,6 +37,10 @@ struct lsb_record *lsb_recorder_next(struct lsb_recorder *r, enum lsb_record_kin
 {
 	struct lsb_record *record = &r->records[r->n];
 
+#ifdef LSB_NO_RECORDS
+	(void)kind, (void)t0_ns, (void)t1_ns;
+	return record;
+#endif
 	if (r->n < r->room)
 		r->n++;
 	else

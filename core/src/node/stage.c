@@ -296,7 +296,7 @@ static int advance_work(struct lsb_stage *s, struct lsb_error *err)
 	s->n_works--;
 	if (rc)
 		return lsb_plugin_result(setup->backend, "wait", rc, err);
-	s->own_since_ns = lsb_now_ns();
+	s->own_since_ns = lsb_recorder_now();
 	record = lsb_recorder_next(setup->recorder, LSB_REC_COMPUTE, s->ticket_since_ns, s->own_since_ns);
 	record->group = work->plan.lane;
 	record->step = work->plan.step;

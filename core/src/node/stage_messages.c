@@ -29,7 +29,7 @@ void lsb_stage_record_block(struct lsb_stage *s, const struct lsb_box *box, cons
 {
 	struct lsb_record *record;
 
-	s->own_since_ns = lsb_now_ns();
+	s->own_since_ns = lsb_recorder_now();
 	record = lsb_recorder_next(s->setup.recorder, LSB_REC_BLOCK, t0, s->own_since_ns);
 	record->peer = box->peer;
 	record->tag = box->tag;
