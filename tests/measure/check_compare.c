@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Summaries with known samples: which points pair, what is said of them, what gates. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -298,6 +299,37 @@ START_TEST(answers_that_differ_are_told_where_the_same_was_asked)
 }
 END_TEST
 
+/* Ten rounds carry 25 comparisons; of 30, launches are compared as samples. */
+START_TEST(rounds_too_few_for_the_family_are_compared_as_samples)
+{
+	const struct lsb_compare_options options = {
+		.first = "one", .second = "two", .metrics = metrics, .n_metrics = 1
+	};
+
+	for (int n = 2; n <= 30; n += 28) {
+		json_t *summary = summary_of(point("x", "none", "", 1.0), NULL), *out;
+		const json_t *metric;
+
+		for (int i = 0; i < n; i++) {
+			char id[8], values[16];
+
+			snprintf(id, sizeof(id), "a%d", i);
+			snprintf(values, sizeof(values), "batch=%d", i);
+			json_array_append_new(json_object_get(summary, "points"),
+					      point(id, "one", values, 1.0));
+			id[0] = 'b';
+			json_array_append_new(json_object_get(summary, "points"),
+					      point(id, "two", values, 1.5));
+		}
+		out = within(summary, &options);
+		ck_assert_int_eq(counted(out, "slower"), n);
+		metric = json_object_get(json_object_get(pair_of(out, 0), "metrics"), "run_s");
+		ck_assert_int_eq(json_integer_value(json_object_get(metric, "pairs")), n == 2 ? LAUNCHES : 0);
+		json_decref(out);
+	}
+}
+END_TEST
+
 START_TEST(a_point_that_fails_now_is_told)
 {
 	json_t *b = point("02", "two", "", 1.0), *out;
@@ -353,6 +385,7 @@ int main(void)
 	tcase_add_test(tc, points_that_differ_in_launcher_pinning_or_waiting_get_no_verdict);
 	tcase_add_test(tc, unequal_work_leaves_rates_and_takes_times);
 	tcase_add_test(tc, answers_that_differ_are_told_where_the_same_was_asked);
+	tcase_add_test(tc, rounds_too_few_for_the_family_are_compared_as_samples);
 	tcase_add_test(tc, a_point_that_fails_now_is_told);
 	tcase_add_test(tc, names_that_mean_nothing_are_refused);
 	suite_add_tcase(suite, tc);

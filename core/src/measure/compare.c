@@ -98,40 +98,54 @@ static json_t *equal_outputs(const struct lsb_pair *pair)
 
 /* --- verdicts ---------------------------------------------------------------------------- */
 
-/* All pairs of one metric: a family. */
-static int judge_metric(const struct lsb_pairs *pairs, const char *metric, int same_run, const char *axis,
+/* What has no verdict, whatever was measured; it counts in no family. */
+static void withhold(struct lsb_verdict *v, const char *reason)
+{
+	*v = (struct lsb_verdict){ .ratio = v->ratio,
+				   .sense = v->sense,
+				   .n_it = v->n_it,
+				   .n_baseline = v->n_baseline,
+				   .p = NAN,
+				   .p_adjusted = NAN,
+				   .method = "",
+				   .reason = reason };
+}
+
+/*
+ * All pairs of one metric: a family. 1 when rounds were paired and are too few for
+ * a family of this size: n pairs have p of at least 2^(1 - n), whatever they show.
+ */
+static int judge_family(const struct lsb_pairs *pairs, const char *metric, int same_run, const char *axis,
 			struct lsb_verdict *verdicts)
 {
+	double least_p = 0, family = 0;
+
 	for (size_t i = 0; i < pairs->n; i++) {
 		const struct lsb_pair *pair = &pairs->list[i];
-		const int pairs_by_round =
+		const int by_round =
 			same_run && strcmp(text(json_object_get(pair->a, "params"), "pair_by"), "none") != 0;
 		json_t *why = confounded(pair, axis);
 
-		lsb_verdict_points(pair->b, pair->a, metric, pairs_by_round, &verdicts[i]);
-		/* what has no verdict counts in no family */
+		lsb_verdict_points(pair->b, pair->a, metric, by_round, &verdicts[i]);
 		if (why)
-			verdicts[i] = (struct lsb_verdict){ .ratio = verdicts[i].ratio,
-							    .sense = verdicts[i].sense,
-							    .n_it = verdicts[i].n_it,
-							    .n_baseline = verdicts[i].n_baseline,
-							    .p = NAN,
-							    .p_adjusted = NAN,
-							    .method = "",
-							    .reason = "confounded" };
+			withhold(&verdicts[i], "confounded");
 		else if (grows_with_work(metric) && differ_in_work(pair))
-			verdicts[i] = (struct lsb_verdict){ .ratio = verdicts[i].ratio,
-							    .sense = verdicts[i].sense,
-							    .n_it = verdicts[i].n_it,
-							    .n_baseline = verdicts[i].n_baseline,
-							    .p = NAN,
-							    .p_adjusted = NAN,
-							    .method = "",
-							    .reason = "unequal work" };
+			withhold(&verdicts[i], "unequal work");
 		json_decref(why);
+		if (verdicts[i].n_pairs)
+			least_p = fmax(least_p, exp2(1 - (double)verdicts[i].n_pairs));
+		family += isfinite(verdicts[i].p);
 	}
+	return least_p * family > LSB_VERDICT_LEVEL;
+}
+
+/* Pairs of rounds where they can carry the family, else two samples: sizes decide, not what they show. */
+static void judge_metric(const struct lsb_pairs *pairs, const char *metric, int same_run, const char *axis,
+			 struct lsb_verdict *verdicts)
+{
+	if (judge_family(pairs, metric, same_run, axis, verdicts))
+		(void)judge_family(pairs, metric, 0, axis, verdicts);
 	lsb_verdict_family(verdicts, pairs->n);
-	return LSB_OK;
 }
 
 /* Time of B over time of A, whichever way the metric counts. */
@@ -201,8 +215,8 @@ static int judge(const struct lsb_pairs *pairs, const struct lsb_compare_options
 	for (size_t i = 0; i < pairs->n && rc == LSB_OK; i++)
 		json_array_append_new(list, pair_json(&pairs->list[i], axis, &tally));
 	for (size_t k = 0; k < options->n_metrics && rc == LSB_OK; k++) {
-		rc = judge_metric(pairs, options->metrics[k], same_run, axis, verdicts);
-		for (size_t i = 0; i < pairs->n && rc == LSB_OK; i++) {
+		judge_metric(pairs, options->metrics[k], same_run, axis, verdicts);
+		for (size_t i = 0; i < pairs->n; i++) {
 			json_object_set_new(json_object_get(json_array_get(list, i), "metrics"),
 					    options->metrics[k],
 					    metric_json(&pairs->list[i], options->metrics[k], &verdicts[i]));

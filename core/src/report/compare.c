@@ -182,17 +182,26 @@ static int has_verdict(const json_t *pair, const char *verdict)
 	return 0;
 }
 
-static void add_flags(const json_t *side, const char *which, const char *bullet, const char *what,
+/* Status and flags of a point, once for all pairs that it is in. */
+static void add_flags(const json_t *side, const char *which, const char *bullet, json_t *seen,
 		      struct lsb_text *to)
 {
 	const json_t *flags = json_object_get(side, "flags"), *flag;
+	char *key = lsb_format("%s%s", which, lsb_text_of(side, "id"));
+	const int is_known = !key || json_object_get(seen, key);
 	size_t i;
 
+	if (key)
+		json_object_set_new(seen, key, json_true());
+	free(key);
+	if (is_known)
+		return;
 	if (strcmp(lsb_text_of(side, "status"), "ok") != 0)
-		lsb_text_add(to, "%s%s: %s is %s\n", bullet, what, which, lsb_text_of(side, "status"));
+		lsb_text_add(to, "%s%s%s is %s\n", bullet, which, lsb_text_of(side, "label"),
+			     lsb_text_of(side, "status"));
 	if (json_array_size(flags) == 0)
 		return;
-	lsb_text_add(to, "%s%s: %s is flagged", bullet, what, which);
+	lsb_text_add(to, "%s%s%s is flagged", bullet, which, lsb_text_of(side, "label"));
 	json_array_foreach(flags, i, flag) lsb_text_add(to, "%s %s", i ? "," : "", json_string_value(flag));
 	lsb_text_add(to, "\n");
 }
@@ -200,6 +209,8 @@ static void add_flags(const json_t *side, const char *which, const char *bullet,
 /* What a reader must know of each pair beside its verdicts. */
 static void add_remarks(const json_t *comparison, const char *bullet, struct lsb_text *to)
 {
+	const int within = is_within(comparison);
+	json_t *seen = json_object();
 	const json_t *pair;
 	size_t i;
 
@@ -216,9 +227,10 @@ static void add_remarks(const json_t *comparison, const char *bullet, struct lsb
 				     has_verdict(pair, "faster")
 					     ? "; being faster is worth nothing until that is understood"
 					     : "");
-		add_flags(json_object_get(pair, "a"), "A", bullet, what, to);
-		add_flags(json_object_get(pair, "b"), "B", bullet, what, to);
+		add_flags(json_object_get(pair, "a"), within ? "" : "A: ", bullet, seen, to);
+		add_flags(json_object_get(pair, "b"), within ? "" : "B: ", bullet, seen, to);
 	}
+	json_decref(seen);
 }
 
 /* --- all ---------------------------------------------------------------------------------------- */
