@@ -79,10 +79,10 @@ START_TEST(journal_cut_at_every_byte_gives_its_whole_lines)
 		while (expected < 4 && ends[expected] <= cut)
 			expected++;
 		if (expected == 0) {
-			ck_assert_int_eq(lsb_journal_read(path, &lines, &whole, NULL), LSB_EIO);
+			ck_assert_int_eq(lsb_journal_read(path, NULL, &lines, &whole, NULL), LSB_EIO);
 			continue;
 		}
-		ck_assert_int_eq(lsb_journal_read(path, &lines, &whole, NULL), 0);
+		ck_assert_int_eq(lsb_journal_read(path, NULL, &lines, &whole, NULL), 0);
 		ck_assert_uint_eq(json_array_size(lines), expected);
 		ck_assert_uint_eq(whole, ends[expected - 1]);
 		json_decref(lines);
@@ -90,7 +90,7 @@ START_TEST(journal_cut_at_every_byte_gives_its_whole_lines)
 		ck_assert_int_eq(lsb_journal_continue(path, whole, &j, NULL), 0);
 		append(&j, json_pack("{s:i}", "launch", 99));
 		lsb_journal_close(&j);
-		ck_assert_int_eq(lsb_journal_read(path, &lines, NULL, NULL), 0);
+		ck_assert_int_eq(lsb_journal_read(path, NULL, &lines, NULL, NULL), 0);
 		ck_assert_uint_eq(json_array_size(lines), expected + 1);
 		ck_assert_int_eq(
 			json_integer_value(json_object_get(json_array_get(lines, expected), "launch")), 99);
@@ -103,16 +103,22 @@ END_TEST
 static const struct bad {
 	const char *text, *words;
 } bad_journals[] = {
-	{ "", "no whole line" },
-	{ "\n", "no whole line" },
-	{ "{\"lsbench_journal\":1}", "no whole line" },
+	{ "", "is empty" },
+	{ "\n", "no whole first line" },
+	{ "{\"lsbench_journal\":1}", "no whole first line" },
 	{ "{\"suite\":1}\n", "not a journal" },
-	{ "[1]\n", "no whole line" },
+	{ "[1]\n", "not a journal" },
+	{ "Dear reader,\nthis is a letter.\n", "not a journal" },
+	{ "\x7f"
+	  "ELF\n\n\n",
+	  "not a journal" },
 	{ "{\"lsbench_journal\":2}\n", "format 2" },
+	{ "{\"lsbench_journal\":2,\"launches\":{}}\n{\"anything\"\nelse\n", "format 2" },
 	{ "{\"lsbench_journal\":\"1\"}\n", "not a journal" },
 	{ "{\"lsbench_journal\":1}\n{\"launch\":\n{\"launch\":1}\n", "line 2" },
 	{ "{\"lsbench_journal\":1}\n\n{\"launch\":1}\n", "line 2" },
-	{ "{\"lsbench_journal\":1,\"lsbench_journal\":1}\n", "no whole line" },
+	{ "{\"lsbench_journal\":1}\n{\"launch\":0}\n{\"launch\":1}{\n{\"launch\":2}\n", "line 3" },
+	{ "{\"lsbench_journal\":1,\"lsbench_journal\":1}\n", "not a journal" },
 };
 
 START_TEST(file_that_is_no_journal_is_refused)
@@ -121,8 +127,58 @@ START_TEST(file_that_is_no_journal_is_refused)
 	json_t *lines;
 
 	write_file(bad_journals[_i].text, strlen(bad_journals[_i].text));
-	ck_assert_int_eq(lsb_journal_read(path, &lines, NULL, &err), LSB_EIO);
+	ck_assert_int_eq(lsb_journal_read(path, NULL, &lines, NULL, &err), LSB_EIO);
 	ck_assert_msg(strstr(err.msg, bad_journals[_i].words) != NULL, "%s", err.msg);
+}
+END_TEST
+
+/* Launch `i` of check journals below, with or without "ids". */
+static json_t *launch_line(int i, int is_whole)
+{
+	return json_pack("{s:i, s:s, s:[{s:s*, s:i}]}", "launch", i, "point", i % 2 ? "odd" : "even", "ranks",
+			 "ids", is_whole ? "y" : NULL, "steps", 7);
+}
+
+START_TEST(members_left_out_are_absent_until_restored)
+{
+	static const char *const without[] = { "ids", NULL };
+	const size_t indices[] = { 0, 3 };
+	struct lsb_journal j;
+	json_t *lines, *expected;
+
+	ck_assert_int_eq(lsb_journal_create(path, &j, NULL), 0);
+	append(&j, json_pack("{s:i, s:s}", "lsbench_journal", 1, "ids", "kept"));
+	for (int i = 0; i < 5; i++)
+		append(&j, launch_line(i, 1));
+	lsb_journal_close(&j);
+	ck_assert_int_eq(lsb_journal_read(path, without, &lines, NULL, NULL), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(lines, 0), "ids")), "kept");
+	json_array_remove(lines, 0);
+	for (int restored = 0; restored < 2; restored++) {
+		for (int i = 0; i < 5; i++) {
+			expected = launch_line(i, restored && (i == 0 || i == 3));
+			ck_assert(json_equal(json_array_get(lines, (size_t)i), expected));
+			json_decref(expected);
+		}
+		ck_assert_int_eq(lsb_journal_restore(path, indices, 2, lines, NULL), 0);
+	}
+	ck_assert_int_eq(truncate(path, 40), 0);
+	ck_assert_int_eq(lsb_journal_restore(path, indices, 2, lines, NULL), LSB_EIO);
+	json_decref(lines);
+}
+END_TEST
+
+START_TEST(what_is_no_file_is_refused_at_once)
+{
+	struct lsb_error err = { 0 };
+	json_t *lines;
+
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(lsb_journal_read(path, NULL, &lines, NULL, &err), LSB_EIO);
+	ck_assert_ptr_nonnull(strstr(err.msg, "not a file"));
+	ck_assert_int_eq(lsb_journal_read(folder, NULL, &lines, NULL, &err), LSB_EIO);
+	ck_assert_int_eq(lsb_journal_read("/nowhere/journal.jsonl", NULL, &lines, NULL, &err), LSB_EIO);
+	ck_assert_ptr_nonnull(strstr(err.msg, "/nowhere/journal.jsonl"));
 }
 END_TEST
 
@@ -145,7 +201,7 @@ START_TEST(full_disk_leaves_earlier_lines_intact)
 	lsb_journal_close(&j);
 	ck_assert_int_eq(stat(path, &after), 0);
 	ck_assert_int_eq(after.st_size, before.st_size);
-	ck_assert_int_eq(lsb_journal_read(path, &lines, NULL, NULL), 0);
+	ck_assert_int_eq(lsb_journal_read(path, NULL, &lines, NULL, NULL), 0);
 	ck_assert_uint_eq(json_array_size(lines), 4);
 	json_decref(lines);
 	json_decref(line);
@@ -205,6 +261,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, journal_cut_at_every_byte_gives_its_whole_lines);
 	tcase_add_loop_test(tc, file_that_is_no_journal_is_refused, 0, LSB_COUNT(bad_journals));
+	tcase_add_test(tc, members_left_out_are_absent_until_restored);
+	tcase_add_test(tc, what_is_no_file_is_refused_at_once);
 	tcase_add_test(tc, full_disk_leaves_earlier_lines_intact);
 	tcase_add_test(tc, second_run_in_one_folder_is_refused);
 	tcase_add_test(tc, run_that_died_before_its_first_line_leaves_the_folder_free);

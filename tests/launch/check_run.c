@@ -92,7 +92,7 @@ static int count(const char *case_name, const char *status)
 	size_t i;
 	int n = 0;
 
-	ck_assert_int_eq(lsb_journal_read(journal, &lines, NULL, NULL), 0);
+	ck_assert_int_eq(lsb_journal_read(journal, NULL, &lines, NULL, NULL), 0);
 	json_array_foreach(json_object_get(json_array_get(lines, 0), "points"), i, point)
 	{
 		if (strcmp(json_string_value(json_object_get(point, "case")), case_name) != 0)
@@ -121,7 +121,7 @@ START_TEST(every_point_is_launched_in_every_round)
 	ck_assert_uint_eq(result.n_launched, 6);
 	ck_assert_uint_eq(result.n_failed, 0);
 	ck_assert_int_eq(count("good", "ok"), 6);
-	ck_assert_int_eq(lsb_journal_read(journal, &lines, NULL, NULL), 0);
+	ck_assert_int_eq(lsb_journal_read(journal, NULL, &lines, NULL, NULL), 0);
 	for (size_t i = 1; i < json_array_size(lines); i++) {
 		const json_t *line = json_array_get(lines, i);
 

@@ -136,7 +136,7 @@ static void write_reports(void)
 {
 	struct lsb_error err = { 0 };
 
-	ck_assert_msg(lsb_report_write(folder, 0, &err) == 0, "%s", err.msg);
+	ck_assert_msg(lsb_report_write(folder, 0, NULL, &err) == 0, "%s", err.msg);
 }
 
 /* --- what is written --- */
@@ -423,8 +423,8 @@ END_TEST
 static const struct {
 	const char *text, *words;
 } refused[] = {
-	{ "", "no whole line" },
-	{ "not json\n{}\n", "damaged" },
+	{ "", "is empty" },
+	{ "not json\n{}\n", "not a journal" },
 	{ "{\"some\": \"other file\"}\n", "not a journal of lsbench" },
 	{ "{\"lsbench_journal\": 2}\n", "format 2" },
 	{ "{\"lsbench_journal\": 1}\n", "names no points" },
@@ -451,7 +451,7 @@ static void report_whatever(const json_t *lines)
 		for (size_t i = 0; i < json_array_size(lines); i++)
 			add_line(&journal, json_incref(json_array_get(lines, i)));
 		write_file("journal.jsonl", journal.data, journal.length);
-		(void)lsb_report_write(folder, LSB_REPORT_NO_HTML, NULL);
+		(void)lsb_report_write(folder, LSB_REPORT_NO_HTML, NULL, NULL);
 	}
 	lsb_text_free(&journal);
 	lsb_text_free(&shown);

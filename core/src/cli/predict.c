@@ -195,7 +195,7 @@ static int open_predictor(const struct request *r, struct lsb_predictor **out, s
 {
 	char *path = lsb_format("%s/journal.jsonl", r->dir);
 	json_t *lines = NULL, *header;
-	int rc = path ? lsb_journal_read(path, &lines, NULL, err)
+	int rc = path ? lsb_journal_read(path, NULL, &lines, NULL, err)
 		      : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
 
 	free(path);

@@ -37,7 +37,7 @@ int lsb_cmd_report(int argc, char **argv)
 	enum what what = REBUILD;
 	json_t *summary = NULL;
 	struct lsb_error err = { 0 };
-	int option, flags = 0, rc = LSB_OK;
+	int option, flags = 0, rc;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
@@ -61,10 +61,8 @@ int lsb_cmd_report(int argc, char **argv)
 	if (argc - optind != 1)
 		return lsb_cli_usage("report",
 				     argc == optind ? "which results folder?" : "more than one folder");
-	if (what == REBUILD)
-		rc = lsb_report_write(argv[optind], flags, &err);
-	if (rc == LSB_OK)
-		rc = lsb_report_summary(argv[optind], &summary, &err);
+	rc = what == REBUILD ? lsb_report_write(argv[optind], flags, &summary, &err)
+			     : lsb_report_summary(argv[optind], &summary, &err);
 	if (rc) {
 		/* whatever is wrong with a results folder is a matter of results */
 		lsb_cli_failed(&err);

@@ -13,8 +13,6 @@
 #include "plugin/loader.h"
 #include "report/report.h"
 
-enum { SUMMARY_BYTES_MAX = 1 << 28 };
-
 static const char help[] = "usage: lsbench SUITE.ini [OPTION]...\n\n"
 			   "Run every point of a suite and report.\n\n"
 			   "  --set [CASE.]KEY=VALUE  override a key, of one case or of all\n"
@@ -168,60 +166,57 @@ static char *results_folder(const struct options *o, const struct lsb_suite *sui
 	return lsb_format("results/%s-%s", suite->name, when);
 }
 
-/* Whether any point of the summary has flags. */
-static int has_flags(const char *folder)
+static int has_flags(const json_t *summary)
 {
-	char *path = lsb_format("%s/summary.json", folder), *text = NULL;
-	const json_t *points, *point;
-	json_t *summary = NULL;
-	size_t bytes, i;
-	int found = 0;
+	const json_t *point;
+	size_t i;
 
-	if (path && lsb_file_read(path, SUMMARY_BYTES_MAX, &text, &bytes, NULL) == LSB_OK)
-		summary = json_loadb(text, bytes, 0, NULL);
-	points = json_object_get(summary, "points");
-	json_array_foreach(points, i, point) found |= json_array_size(json_object_get(point, "flags")) != 0;
-	json_decref(summary);
-	free(text);
-	free(path);
-	return found;
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (json_array_size(json_object_get(point, "flags")))
+			return 1;
+	}
+	return 0;
 }
 
-static void show_report(const char *folder)
+/* What the user is told, and the exit status that follows, once the reports of a run were tried to write. */
+static int conclude(const struct options *o, const struct lsb_run_request *request,
+		    const struct lsb_run_result *result, const json_t *summary,
+		    const struct lsb_error *failed)
 {
-	json_t *summary = NULL;
-
-	if (lsb_report_summary(folder, &summary, NULL) == LSB_OK)
-		lsb_cli_print_report(summary);
-	json_decref(summary);
+	printf("%s\n", request->folder);
+	if (result->interrupted) {
+		fprintf(stderr, "lsbench: interrupted; go on with --resume %s\n", request->folder);
+		return LSB_EXIT_INTERRUPTED;
+	}
+	if (failed)
+		return lsb_cli_failed(failed);
+	if (result->n_failed)
+		return result->code == LSB_EMODEL || result->code == LSB_EPLUGIN
+			       ? lsb_exit_status(result->code)
+			       : LSB_EXIT_FAILED;
+	if (o->is_strict && (result->n_waived || has_flags(summary))) {
+		fprintf(stderr, "lsbench: some points are waived or flagged, and --strict was given\n");
+		return LSB_EXIT_FAILED;
+	}
+	return LSB_EXIT_OK;
 }
 
 static int run_and_report(const struct options *o, const struct lsb_run_request *request)
 {
 	struct lsb_run_result result;
 	struct lsb_error err = { 0 };
-	int rc = lsb_run(request, &result, &err), flags = o->no_html ? LSB_REPORT_NO_HTML : 0;
+	json_t *summary = NULL;
+	int rc = lsb_run(request, &result, &err), status;
 
 	if (rc)
 		return lsb_cli_failed(&err);
-	rc = lsb_report_write(request->folder, flags, &err);
+	rc = lsb_report_write(request->folder, o->no_html ? LSB_REPORT_NO_HTML : 0, &summary, &err);
 	if (rc == LSB_OK && !o->is_quiet)
-		show_report(request->folder);
-	printf("%s\n", request->folder);
-	if (result.interrupted) {
-		fprintf(stderr, "lsbench: interrupted; go on with --resume %s\n", request->folder);
-		return LSB_EXIT_INTERRUPTED;
-	}
-	if (rc)
-		return lsb_cli_failed(&err);
-	if (result.n_failed)
-		return result.code == LSB_EMODEL || result.code == LSB_EPLUGIN ? lsb_exit_status(result.code)
-									       : LSB_EXIT_FAILED;
-	if (o->is_strict && (result.n_waived || has_flags(request->folder))) {
-		fprintf(stderr, "lsbench: some points are waived or flagged, and --strict was given\n");
-		return LSB_EXIT_FAILED;
-	}
-	return LSB_EXIT_OK;
+		lsb_cli_print_report(summary);
+	status = conclude(o, request, &result, summary, rc ? &err : NULL);
+	json_decref(summary);
+	return status;
 }
 
 static int run_suite(const struct options *o, int argc, char **argv)

@@ -118,6 +118,7 @@ int lsb_results_create(const char *folder, struct lsb_results *out, struct lsb_e
 int lsb_results_resume(const char *folder, struct lsb_results *out, json_t **lines, size_t *whole_bytes,
 		       struct lsb_error *err)
 {
+	static const char *const unused[] = { "ranks", "ledger", "stage_times", NULL };
 	char *journal = NULL;
 	struct stat st;
 	int rc = open_folder(folder, out, err);
@@ -130,7 +131,7 @@ int lsb_results_resume(const char *folder, struct lsb_results *out, json_t **lin
 		rc = make_inner(out, err);
 	if (rc == LSB_OK) {
 		journal = lsb_results_path(out, "journal.jsonl");
-		rc = journal ? lsb_journal_read(journal, lines, whole_bytes, err)
+		rc = journal ? lsb_journal_read(journal, unused, lines, whole_bytes, err)
 			     : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
 	}
 	free(journal);

@@ -57,6 +57,16 @@ struct comparison {
 	const char *formula;
 };
 
+/* The first n numbers of a list, malloc'ed; NULL without memory. */
+static double *numbers(const json_t *list, size_t n)
+{
+	double *out = calloc(n + 1, sizeof(*out));
+
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = json_number_value(json_array_get(list, i));
+	return out;
+}
+
 /*
  * Median of the per-round ratios over the rounds that both have, with "pairs",
  * their number. NULL without any.
@@ -65,22 +75,21 @@ static json_t *paired(const json_t *point, const json_t *baseline, const struct 
 {
 	const json_t *mine = json_object_get(metric(point, how->point), "samples");
 	const json_t *theirs = json_object_get(metric(baseline, how->baseline), "samples");
-	const json_t *my_rounds = json_object_get(point, "rounds"),
-		     *their_rounds = json_object_get(baseline, "rounds");
-	const size_t room = json_array_size(mine);
-	double *a = calloc(room + 1, sizeof(*a)), *b = calloc(room + 1, sizeof(*b)), value;
+	const size_t n_mine = json_array_size(mine), n_theirs = json_array_size(theirs);
+	double *my_rounds = numbers(json_object_get(point, "rounds"), n_mine),
+	       *their_rounds = numbers(json_object_get(baseline, "rounds"), n_theirs);
+	double *a = calloc(n_mine + 1, sizeof(*a)), *b = calloc(n_mine + 1, sizeof(*b)), value;
+	size_t *places = calloc(2 * n_mine + 1, sizeof(*places)), n = 0;
 	struct lsb_interval interval;
 	json_t *out = NULL;
-	size_t n = 0;
 	int known;
 
-	for (size_t i = 0; a && b && i < room; i++)
-		for (size_t j = 0; j < json_array_size(theirs); j++)
-			if (json_equal(json_array_get(my_rounds, i), json_array_get(their_rounds, j))) {
-				a[n] = json_number_value(json_array_get(mine, i));
-				b[n++] = json_number_value(json_array_get(theirs, j));
-				break;
-			}
+	if (a && b && places && my_rounds && their_rounds)
+		n = lsb_pair_rounds(my_rounds, n_mine, their_rounds, n_theirs, places, places + n_mine);
+	for (size_t i = 0; i < n; i++) {
+		a[i] = json_number_value(json_array_get(mine, places[i]));
+		b[i] = json_number_value(json_array_get(theirs, places[n_mine + i]));
+	}
 	known = a && b ? lsb_paired_ratio(how->inverse ? b : a, how->inverse ? a : b, n, &value, &interval)
 		       : -1;
 	if (known >= 0) {
@@ -89,6 +98,9 @@ static json_t *paired(const json_t *point, const json_t *baseline, const struct 
 	}
 	free(a);
 	free(b);
+	free(places);
+	free(my_rounds);
+	free(their_rounds);
 	return out;
 }
 

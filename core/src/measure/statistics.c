@@ -53,16 +53,12 @@ double lsb_deviation(const double *values, size_t n)
 	return n < 2 ? 0 : sqrt(sum / (double)(n - 1));
 }
 
-/* P(X <= k) for X ~ Binomial(n, 1/2), summed in logarithms so that n may be large. */
-static double binomial_half_cdf(size_t k, size_t n)
+/* P(X = k) for X ~ Binomial(n, 1/2), in logarithms so that n may be large. */
+static double binomial_half(size_t k, size_t n)
 {
-	const double log_all = (double)n * log(2.0), count = (double)n;
-	double sum = 0.0;
+	const double count = (double)n, at = (double)k;
 
-	for (size_t i = 0; i <= k; i++)
-		sum += exp(lgamma(count + 1.0) - lgamma((double)i + 1.0) - lgamma(count - (double)i + 1.0) -
-			   log_all);
-	return sum;
+	return exp(lgamma(count + 1.0) - lgamma(at + 1.0) - lgamma(count - at + 1.0) - count * log(2.0));
 }
 
 /*
@@ -72,14 +68,16 @@ static double binomial_half_cdf(size_t k, size_t n)
  */
 int lsb_median_interval(const double *sorted, size_t n, double coverage, struct lsb_interval *out)
 {
+	double outside = 0;
 	int found = -1;
 
 	for (size_t k = 0; k < n / 2; k++) {
-		const double covered = 1.0 - 2.0 * binomial_half_cdf(k, n);
-
-		if (covered < coverage)
+		outside += 2.0 * binomial_half(k, n);
+		if (1.0 - outside < coverage)
 			break;
-		*out = (struct lsb_interval){ .lo = sorted[k], .hi = sorted[n - 1 - k], .coverage = covered };
+		*out = (struct lsb_interval){ .lo = sorted[k],
+					      .hi = sorted[n - 1 - k],
+					      .coverage = 1.0 - outside };
 		found = 0;
 	}
 	return found;
@@ -214,39 +212,87 @@ static ptrdiff_t cut_of_u(size_t n, size_t m, double *coverage)
 	return cut;
 }
 
+/* How many of the differences a[i] - b[j] of two ascending lists are at most `x`. */
+static size_t count_differences(const double *a, size_t n, const double *b, size_t m, double x)
+{
+	size_t count = 0, first = m; /* b[first..] are large enough for a[i]; for a smaller a[i] more are */
+
+	for (size_t i = n; i-- > 0;) {
+		while (first > 0 && a[i] - b[first - 1] <= x)
+			first--;
+		count += m - first;
+	}
+	return count;
+}
+
+/* The k-th smallest of all n * m differences, from 0: bisected to the last bit, without making them. */
+static double select_difference(const double *a, size_t n, const double *b, size_t m, size_t k)
+{
+	double below, at = a[n - 1] - b[0];
+
+	if (count_differences(a, n, b, m, a[0] - b[m - 1]) > k)
+		return a[0] - b[m - 1];
+	below = a[0] - b[m - 1];
+	for (;;) {
+		const double middle = below + (at - below) / 2;
+
+		if (!(below < middle && middle < at))
+			return at;
+		if (count_differences(a, n, b, m, middle) > k)
+			at = middle;
+		else
+			below = middle;
+	}
+}
+
+/* Ascending logarithms, malloc'ed; NULL when a value is not positive, there is none, or no memory. */
+static double *sorted_logs(const double *values, size_t n)
+{
+	double *logs = n && n <= SIZE_MAX / sizeof(*logs) ? malloc(n * sizeof(*logs)) : NULL;
+
+	for (size_t i = 0; logs && i < n; i++) {
+		if (!(values[i] > 0)) {
+			free(logs);
+			return NULL;
+		}
+		logs[i] = log(values[i]);
+	}
+	if (logs)
+		lsb_sort(logs, n);
+	return logs;
+}
+
 int lsb_sample_ratio(const double *a, size_t n, const double *b, size_t m, double *ratio,
 		     struct lsb_interval *out)
 {
-	double *logs = NULL, coverage = 0;
-	ptrdiff_t cut;
+	double *x = sorted_logs(a, n), *y = sorted_logs(b, m), coverage = 0;
+	ptrdiff_t cut = -1;
 
-	for (size_t i = 0; i < n; i++)
-		if (!(a[i] > 0))
-			return -1;
-	for (size_t i = 0; i < m; i++)
-		if (!(b[i] > 0))
-			return -1;
-	if (n && m && n <= SIZE_MAX / sizeof(*logs) / m)
-		logs = malloc(n * m * sizeof(*logs));
-	if (!logs)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < m; j++)
-			logs[i * m + j] = log(a[i] / b[j]);
-	lsb_sort(logs, n * m);
-	*ratio = exp(lsb_median(logs, n * m));
-	cut = cut_of_u(n, m, &coverage);
-	if (cut >= 0)
-		*out = (struct lsb_interval){ .lo = exp(logs[cut]),
-					      .hi = exp(logs[n * m - 1 - (size_t)cut]),
-					      .coverage = coverage };
-	free(logs);
-	return cut >= 0;
+	if (x && y) {
+		const size_t all = n * m;
+
+		*ratio = exp(0.5 * (select_difference(x, n, y, m, (all - 1) / 2) +
+				    select_difference(x, n, y, m, all / 2)));
+		cut = cut_of_u(n, m, &coverage);
+		if (cut >= 0)
+			*out = (struct lsb_interval){ .lo = exp(select_difference(x, n, y, m, (size_t)cut)),
+						      .hi = exp(select_difference(x, n, y, m,
+										  all - 1 - (size_t)cut)),
+						      .coverage = coverage };
+	}
+	free(x);
+	free(y);
+	return x && y ? cut >= 0 : -1;
 }
 
 double lsb_sign_test(size_t above, size_t below)
 {
-	return fmin(1.0, 2.0 * binomial_half_cdf(above < below ? above : below, above + below));
+	const size_t fewer = above < below ? above : below;
+	double p = 0;
+
+	for (size_t k = 0; k <= fewer; k++)
+		p += 2.0 * binomial_half(k, above + below);
+	return fmin(1.0, p);
 }
 
 int lsb_holm(const double *p, size_t n, double *adjusted)
@@ -265,6 +311,50 @@ int lsb_holm(const double *p, size_t n, double *adjusted)
 	}
 	free(sorted);
 	return 0;
+}
+
+/* A value and where it stood. */
+struct placed {
+	double value;
+	size_t place;
+};
+
+static int compare_placed(const void *a, const void *b)
+{
+	const double x = ((const struct placed *)a)->value, y = ((const struct placed *)b)->value;
+
+	return (x > y) - (x < y);
+}
+
+static struct placed *sorted_places(const double *values, size_t n)
+{
+	struct placed *out = malloc((n + 1) * sizeof(*out));
+
+	for (size_t i = 0; out && i < n; i++)
+		out[i] = (struct placed){ values[i], i };
+	if (out)
+		qsort(out, n, sizeof(*out), compare_placed);
+	return out;
+}
+
+size_t lsb_pair_rounds(const double *a, size_t n, const double *b, size_t m, size_t *of_a, size_t *of_b)
+{
+	struct placed *x = sorted_places(a, n), *y = sorted_places(b, m);
+	size_t pairs = 0, i = 0, j = 0;
+
+	while (x && y && i < n && j < m) {
+		if (x[i].value == y[j].value) {
+			of_a[pairs] = x[i++].place;
+			of_b[pairs++] = y[j++].place;
+		} else if (x[i].value < y[j].value) {
+			i++;
+		} else {
+			j++;
+		}
+	}
+	free(x);
+	free(y);
+	return pairs;
 }
 
 int lsb_is_bimodal(const double *sorted, size_t n, double gap, size_t least)

@@ -60,6 +60,13 @@ int lsb_mann_whitney(const double *a, size_t n, const double *b, size_t m, doubl
 int lsb_sample_ratio(const double *a, size_t n, const double *b, size_t m, double *ratio,
 		     struct lsb_interval *out);
 
+/*
+ * Pairs of launches of equal rounds, in the order of their rounds: a[of_a[i]] ==
+ * b[of_b[i]], where `a` and `b` are the rounds of n and m launches, each once.
+ * `of_a` and `of_b` have room for the fewer. Returns how many; 0 also without memory.
+ */
+size_t lsb_pair_rounds(const double *a, size_t n, const double *b, size_t m, size_t *of_a, size_t *of_b);
+
 /* Two-sided exact p of the sign test: `above` pairs one way, `below` the other; equal pairs do not count. */
 double lsb_sign_test(size_t above, size_t below);
 

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "measure/bounds.h"
+#include "measure/choose.h"
 #include "measure/derive.h"
 #include "measure/findings.h"
 #include "measure/fit.h"
@@ -42,39 +43,6 @@ static int has_text(const json_t *object, const char *key, const char *text)
 	const char *value = json_string_value(json_object_get(object, key));
 
 	return value && strcmp(value, text) == 0;
-}
-
-/* Index of the launch of the same round in `list`, or its length. */
-static size_t same_round(const json_t *list, const json_t *launch)
-{
-	const json_t *round = json_object_get(launch, "round");
-	size_t i = 0;
-
-	while (i < json_array_size(list) &&
-	       !json_equal(json_object_get(json_array_get(list, i), "round"), round))
-		i++;
-	return i;
-}
-
-/* Launches of a point that ended as `status`; of a round tried again the last. New reference. */
-static json_t *launches_of(const json_t *launches, const char *id, const char *status)
-{
-	json_t *out = json_array(), *launch;
-	size_t i;
-
-	json_array_foreach(launches, i, launch)
-	{
-		size_t at;
-
-		if (!has_text(launch, "point", id) || !has_text(launch, "status", status))
-			continue;
-		at = same_round(out, launch);
-		if (at < json_array_size(out))
-			json_array_set(out, at, launch);
-		else
-			json_array_append(out, launch);
-	}
-	return out;
 }
 
 /* {"median", "ci95", "n", "unit", "samples"} of `n` values in the order of their rounds. New reference. */
@@ -147,29 +115,9 @@ static void add_derived(json_t *point, const json_t *launches)
 	free(values);
 }
 
-/* The launch whose run_s is nearest to the median: its ledger stands for the point. */
-static const json_t *median_launch(const json_t *launches, double median)
-{
-	const json_t *best = NULL, *launch;
-	double distance = INFINITY;
-	size_t i;
-
-	json_array_foreach(launches, i, launch)
-	{
-		const double run_s =
-			json_number_value(json_object_get(json_object_get(launch, "metrics"), "run_s"));
-
-		if (fabs(run_s - median) < distance) {
-			distance = fabs(run_s - median);
-			best = launch;
-		}
-	}
-	return best;
-}
-
 /* Status and reason from what was launched and what was asked for. */
-static void add_status(json_t *point, const json_t *entry, const json_t *launches, const char *id,
-		       size_t n_ok, int interrupted)
+static void add_status(json_t *point, const json_t *entry, const json_t *launches, size_t n_ok,
+		       int interrupted)
 {
 	static const char *const bad[] = { "waived", "failed" };
 	const size_t reps = (size_t)json_integer_value(json_object_get(entry, "reps"));
@@ -182,7 +130,7 @@ static void add_status(json_t *point, const json_t *entry, const json_t *launche
 				     : json_null();
 
 	for (size_t i = 0; i < LSB_COUNT(bad) && n_ok < reps; i++) {
-		json_t *list = launches_of(launches, id, bad[i]);
+		json_t *list = lsb_launches_with(launches, bad[i]);
 		const size_t n = json_array_size(list);
 
 		if (n) {
@@ -243,9 +191,7 @@ static void add_measurements(json_t *point, const json_t *ok)
 	add_metrics(point, ok);
 	add_derived(point, ok);
 	json_object_set_new(point, "scaling", json_null());
-	median = median_launch(
-		ok, json_number_value(json_object_get(
-			    json_object_get(json_object_get(point, "metrics"), "run_s"), "median")));
+	median = lsb_launches_median(ok);
 	ledger = json_object_get(median, "ledger");
 	json_object_set_new(point, "ledger_launch",
 			    median ? json_incref(json_object_get(median, "launch")) : json_null());
@@ -264,21 +210,21 @@ static void add_measurements(json_t *point, const json_t *ok)
 		json_object_set_new(point, "links", lsb_links_summary(ok));
 }
 
+/* `launches`: all of the point, however they ended. */
 static json_t *point_json(const json_t *header, const json_t *entry, const json_t *launches, int interrupted)
 {
 	static const char *const copied[] = { "id",	     "case",	"label",    "params",  "kind",
 					      "nodes",	     "stages",	"replicas", "batch",   "in_flight",
 					      "concurrency", "prompts", "max_new",  "threads", "layers",
 					      "reps",	     "stop",	"launcher", "pinned" };
-	const char *id = json_string_value(json_object_get(entry, "id"));
-	json_t *point = json_object(), *ok = launches_of(launches, id ? id : "", "ok");
+	json_t *point = json_object(), *ok = lsb_launches_with(launches, "ok");
 
 	for (size_t i = 0; i < LSB_COUNT(copied); i++)
 		copy(point, entry, copied[i]);
 	json_object_set_new(point, "flags", json_array());
 	json_object_set_new(point, "flag_reasons", json_object());
 	json_object_set_new(point, "launches", json_integer((json_int_t)json_array_size(ok)));
-	add_status(point, entry, launches, id ? id : "", json_array_size(ok), interrupted);
+	add_status(point, entry, launches, json_array_size(ok), interrupted);
 	add_measurements(point, ok);
 	lsb_flags_add(point, header, entry, ok);
 	json_decref(ok);
@@ -296,7 +242,7 @@ static int was_interrupted(const json_t *launches)
 int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out, struct lsb_error *err)
 {
 	const int interrupted = was_interrupted(launches);
-	json_t *summary, *points;
+	json_t *summary, *points, *by_point;
 	const json_t *entry;
 	size_t i;
 
@@ -315,10 +261,16 @@ int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out
 	copy(summary, header, "started");
 	json_object_set_new(summary, "interrupted", json_boolean(interrupted));
 	json_object_set_new(summary, "points", points);
+	by_point = lsb_launches_by_point(launches);
 	json_array_foreach(json_object_get(header, "points"), i, entry)
 	{
-		json_array_append_new(points, point_json(header, entry, launches, interrupted));
+		const char *id = json_string_value(json_object_get(entry, "id"));
+
+		json_array_append_new(
+			points,
+			point_json(header, entry, id ? json_object_get(by_point, id) : NULL, interrupted));
 	}
+	json_decref(by_point);
 	lsb_scaling_add(header, summary);
 	json_object_set_new(summary, "fits", lsb_fits(summary));
 	lsb_outputs_compare(header, summary, launches);

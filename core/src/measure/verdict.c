@@ -66,15 +66,15 @@ static int are_positive(const double *values, size_t n)
 static size_t make_pairs(const struct lsb_launch_values *it, const struct lsb_launch_values *baseline,
 			 double *a, double *b)
 {
-	size_t n = 0;
+	size_t *places = calloc(2 * it->n + 1, sizeof(*places)), n = 0;
 
-	for (size_t i = 0; it->rounds && baseline->rounds && i < it->n; i++)
-		for (size_t j = 0; j < baseline->n; j++)
-			if (it->rounds[i] == baseline->rounds[j]) {
-				a[n] = it->values[i];
-				b[n++] = baseline->values[j];
-				break;
-			}
+	if (places && it->rounds && baseline->rounds)
+		n = lsb_pair_rounds(it->rounds, it->n, baseline->rounds, baseline->n, places, places + it->n);
+	for (size_t i = 0; i < n; i++) {
+		a[i] = it->values[places[i]];
+		b[i] = baseline->values[places[it->n + i]];
+	}
+	free(places);
 	return n;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure/choose.h"
 #include "measure/summary.h"
 #include "report/parts.h"
 #include "report/report.h"
@@ -24,21 +25,41 @@ static json_t *read_environment(const char *dir)
 	return environment;
 }
 
-int lsb_report_open(const char *dir, struct lsb_report_source *out, struct lsb_error *err)
+/*
+ * The journal's launches: with all that they say where all is wanted, without the
+ * bulk of it elsewhere.
+ */
+static int read_launches(const char *journal, struct lsb_report_source *out, struct lsb_error *err)
 {
-	char *journal = lsb_format("%s/journal.jsonl", dir);
 	json_t *lines = NULL;
-	int rc = journal ? lsb_journal_read(journal, &lines, NULL, err)
-			 : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
+	size_t n, *wanted;
+	int rc = lsb_journal_read(journal, lsb_launches_dispensable, &lines, NULL, err);
 
-	free(journal);
-	*out = (struct lsb_report_source){ .dir = dir };
 	if (rc)
 		return rc;
 	out->header = json_incref(json_array_get(lines, 0));
 	json_array_remove(lines, 0);
 	out->launches = lines;
-	rc = lsb_summary_build(out->header, lines, &out->summary, err);
+	wanted = calloc(2 * json_array_size(json_object_get(out->header, "points")) + 1, sizeof(*wanted));
+	if (!wanted)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the journal '%s'", journal);
+	n = lsb_launches_wanted(out->header, lines, wanted);
+	rc = lsb_journal_restore(journal, wanted, n, lines, err);
+	free(wanted);
+	return rc;
+}
+
+int lsb_report_open(const char *dir, struct lsb_report_source *out, struct lsb_error *err)
+{
+	char *journal = lsb_format("%s/journal.jsonl", dir);
+	int rc;
+
+	*out = (struct lsb_report_source){ .dir = dir };
+	rc = journal ? read_launches(journal, out, err)
+		     : lsb_fail(err, LSB_ENOMEM, 0, "no memory for a path");
+	free(journal);
+	if (rc == LSB_OK)
+		rc = lsb_summary_build(out->header, out->launches, &out->summary, err);
 	if (rc == LSB_OK)
 		out->environment = read_environment(dir);
 	else

@@ -19,7 +19,7 @@ int lsb_report_file(const char *dir, const char *name, struct lsb_text *text, st
 	return rc;
 }
 
-int lsb_report_write(const char *dir, int flags, struct lsb_error *err)
+int lsb_report_write(const char *dir, int flags, json_t **summary, struct lsb_error *err)
 {
 	struct lsb_report_source source;
 	int rc = lsb_report_open(dir, &source, err);
@@ -35,6 +35,8 @@ int lsb_report_write(const char *dir, int flags, struct lsb_error *err)
 		rc = lsb_report_trace(dir, &source, err);
 	if (rc == LSB_OK && !(flags & LSB_REPORT_NO_HTML))
 		rc = lsb_report_html(dir, &source, err);
+	if (rc == LSB_OK && summary)
+		*summary = json_incref(source.summary);
 	lsb_report_close(&source);
 	return rc;
 }

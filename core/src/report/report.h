@@ -18,10 +18,11 @@ enum {
 
 /*
  * Read DIR/journal.jsonl, to its last whole line, and write the reports beside
- * it, each whole or not at all. LSB_EIO when the journal cannot be read, is
+ * it, each whole or not at all. *summary (may be NULL) gets a new reference to what
+ * lsb_report_summary would say, so that nothing is read twice. LSB_EIO when the journal cannot be read, is
  * damaged, foreign or of another format, or when a report cannot be written.
  */
-int lsb_report_write(const char *dir, int flags, struct lsb_error *err);
+int lsb_report_write(const char *dir, int flags, json_t **summary, struct lsb_error *err);
 
 /* The summary alone, of docs/summary.md; *out is a new reference. LSB_EIO, LSB_ENOMEM. */
 int lsb_report_summary(const char *dir, json_t **out, struct lsb_error *err);

@@ -11,7 +11,7 @@
 
 #include "lsbench/types.h"
 
-enum { LSB_JOURNAL_FORMAT = 1, LSB_JOURNAL_BYTES_MAX = 1 << 30 };
+enum { LSB_JOURNAL_FORMAT = 1 };
 
 struct lsb_journal {
 	int fd;
@@ -32,9 +32,22 @@ void lsb_journal_close(struct lsb_journal *j);
 /*
  * All whole lines of the journal `path`: *lines is a new array, [0] the run, and
  * *whole_bytes (may be NULL) how much of the file they are. A torn last line is
- * left out. LSB_EIO when there is no whole first line, when it is of another
- * format, or when a line before the last is damaged.
+ * left out. LSB_EIO when there is no whole first line, when it is not lsbench's or
+ * of another format, or when a line before the last is damaged.
+ *
+ * Members named in `without` (lsb_json_prune) are left out of all lines but the
+ * first before anything is parsed: what the ranks answered is most of a journal, and
+ * few readers want it of every launch. Launches then share equal values: change none
+ * in place. NULL: nothing is left out or shared.
  */
-int lsb_journal_read(const char *path, json_t **lines, size_t *whole_bytes, struct lsb_error *err);
+int lsb_journal_read(const char *path, const char *const *without, json_t **lines, size_t *whole_bytes,
+		     struct lsb_error *err);
+
+/*
+ * Make launches[indices[i]] whole again, of a journal of which some members were
+ * left out: `launches` are its lines behind the first, the `n` indices ascend.
+ */
+int lsb_journal_restore(const char *path, const size_t *indices, size_t n, json_t *launches,
+			struct lsb_error *err);
 
 #endif
