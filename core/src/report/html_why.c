@@ -172,6 +172,28 @@ static void add_prediction(const struct lsb_page *page, const json_t *predicted)
 		lsb_number(predicted, "remainder_share") * 100);
 }
 
+/* For someone who has never seen a pipeline. */
+static void add_orientation(const struct lsb_page *page, const json_t *point)
+{
+	const double stages = lsb_number(point, "stages"), replicas = lsb_number(point, "replicas");
+
+	if (stages > 1)
+		lsb_html_add(page->to,
+			     "<p>A pipeline: each of %.0f nodes holds a part of the model's layers, and "
+			     "every token passes "
+			     "through all of them, one after the other. Nodes work at the same time only on "
+			     "different "
+			     "prompts; here %.0f group%s of %.0f %s on the way at once.</p>\n",
+			     stages, lsb_number(point, "in_flight"),
+			     lsb_number(point, "in_flight") > 1 ? "s" : "", lsb_number(point, "batch"),
+			     lsb_number(point, "in_flight") > 1 ? "were" : "was");
+	if (replicas > 1)
+		lsb_html_add(page->to,
+			     "<p>%.0f copies of the model stand side by side, each with its share of the "
+			     "prompts.</p>\n",
+			     replicas);
+}
+
 static void add_point(const struct lsb_page *page, const json_t *point, int is_first, int with_timeline)
 {
 	const json_t *bounds = json_object_get(point, "bounds"), *taken = json_object_get(bounds, "losses");
@@ -185,6 +207,8 @@ static void add_point(const struct lsb_page *page, const json_t *point, int is_f
 	if (lsb_number(speedup, "value") < nodes)
 		lsb_html_add(page->to, ", not %.0f", nodes);
 	lsb_text_add(page->to, "</h3>\n");
+	if (is_first)
+		add_orientation(page, point);
 	if (json_is_object(taken)) {
 		lsb_html_add(page->to,
 			     "<p>The run took %s s; with %.0f nodes and nothing lost it would have been %s "
