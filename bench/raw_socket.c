@@ -7,7 +7,8 @@
  * Two processes of this machine, on a processor each where there are two, joined
  * by a bare TCP socket and by the plugin, both with TCP_NODELAY and the same wait
  * mode. The bare side sends no header and knows all lengths: the least a program
- * can do. One launch; bench/transport_speed.py makes several.
+ * can do. bench_shm is the same with transport-shm in place of tcp: what do ranks
+ * of one machine gain over a socket? One launch; bench/transport_speed.py makes several.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,8 +18,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef BENCH_SHM
+#include "../plugins/transport-shm/shm.h"
+#else
 #include "../plugins/transport-tcp/tcp.h"
+#endif
 #include "transport_speed.h"
+
+#ifdef BENCH_SHM
+#define PLUGIN "shm"
+#else
+#define PLUGIN "tcp"
+#endif
 
 static int fd_of(const struct speed *s)
 {
@@ -98,10 +109,16 @@ static void pin(int rank)
 
 int main(int argc, char **argv)
 {
-	struct speed s = { .plugin_name = "tcp", .bare_send = bare_send, .bare_receive = bare_receive };
+	struct speed s = { .plugin_name = PLUGIN, .bare_send = bare_send, .bare_receive = bare_receive };
 	const char *file =
-		speed_arguments(&s, argc, argv, LSB_BINARY_DIR "/plugins/lsbench-transport-tcp.so");
+		speed_arguments(&s, argc, argv, LSB_BINARY_DIR "/plugins/lsbench-transport-" PLUGIN ".so");
+#ifdef BENCH_SHM
+	const struct shm_options options = { .wait = s.wait,
+					     .spin_ns = SPEED_SPIN_NS,
+					     .ring_bytes = 1 << 20 };
+#else
 	const struct tcp_options options = { .wait = s.wait, .nodelay = 1, .spin_ns = SPEED_SPIN_NS };
+#endif
 	int fds[2], status = 0;
 	pid_t child;
 

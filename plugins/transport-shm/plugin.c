@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transport-shm: stage links through shared memory, for ranks of one machine. This
+ * file is what lsbench sees of it: options, open and close, and the start of
+ * messages (shm.h has the rest).
+ */
+#include <string.h>
+
+#include "lsbench/plugin.h"
+#include "shm.h"
+
+static const struct lsb_option options[] = {
+	{ .name = "wait",
+	  .type = LSB_OPT_CHOICE,
+	  .choices = "block|poll|hybrid",
+	  .def = "hybrid",
+	  .offset = offsetof(struct shm_options, wait),
+	  .help = "how to wait for a message: sleep, look all the time, or look for `spin` and then sleep" },
+	{ .name = "spin",
+	  .type = LSB_OPT_TIME,
+	  .def = "50us",
+	  .unit = "s",
+	  .max = 1e9,
+	  .offset = offsetof(struct shm_options, spin_ns),
+	  .help = "how long `wait = hybrid` looks before it sleeps" },
+	{ .name = "ring",
+	  .type = LSB_OPT_SIZE,
+	  .def = "1MiB",
+	  .unit = "B",
+	  .min = 4096,
+	  .max = 1u << 30,
+	  .offset = offsetof(struct shm_options, ring_bytes),
+	  .help = "memory of each direction between two ranks; larger messages go through by pieces" },
+	{ 0 },
+};
+
+static void shm_close(struct lsb_transport *t)
+{
+	const struct lsb_host *host;
+
+	if (!t)
+		return;
+	host = t->host;
+	shm_leave(t);
+	host->free(host->context, t->polled);
+	host->free(host->context, t->requests);
+	host->free(host->context, t->links);
+	host->free(host->context, t);
+}
+
+static int allocate(struct lsb_transport *t, struct lsb_error *err)
+{
+	const struct lsb_host *host = t->host;
+	const size_t size = (size_t)t->world->size;
+
+	t->links = host->alloc(host->context, size * sizeof(*t->links), 64);
+	t->requests = host->alloc(host->context, t->world->max_requests * sizeof(*t->requests), 64);
+	t->polled = host->alloc(host->context, size * sizeof(*t->polled), 64);
+	for (int32_t peer = 0; t->links && peer < t->world->size; peer++) {
+		t->links[peer].peer = peer;
+		t->links[peer].pidfd = -1;
+		shm_queue_init(&t->links[peer].sends);
+		shm_queue_init(&t->links[peer].receives);
+	}
+	if (!t->links || !t->requests || !t->polled)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %u requests", t->world->max_requests);
+	for (uint32_t i = t->world->max_requests; i-- > 0;)
+		shm_request_free(t, &t->requests[i]);
+	return LSB_OK;
+}
+
+static int shm_open_rank(const struct lsb_host *host, const void *opts, const struct lsb_world *world,
+			 struct lsb_transport **out, struct lsb_error *err)
+{
+	struct lsb_transport *t;
+	int rc;
+
+	if (world->max_tag > LSB_TAG_MAX || world->size < 1 || world->rank < 0 ||
+	    world->rank >= world->size || world->max_requests > 1u << 24)
+		return lsb_fail(err, LSB_EINVAL, 0, "rank %d of %d with tags to %u is not a possible world",
+				world->rank, world->size, world->max_tag);
+	if (world->host_count > 1)
+		return lsb_fail(
+			err, LSB_EUNAVAIL, 0,
+			"transport shm joins ranks of one machine, and these are on %d: use tcp or mpi",
+			world->host_count);
+	t = host->alloc(host->context, sizeof(*t), 64);
+	if (!t)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the transport");
+	t->host = host;
+	t->options = opts;
+	t->world = world;
+	t->fd = -1;
+	t->counters.struct_size = sizeof(t->counters);
+	rc = allocate(t, err);
+	if (rc == LSB_OK)
+		rc = shm_segment_make(t, err);
+	if (rc) {
+		shm_close(t);
+		return rc;
+	}
+	*out = t;
+	return LSB_OK;
+}
+
+static int shm_connect(struct lsb_transport *t, const struct lsb_span *addresses, uint64_t deadline_ns,
+		       struct lsb_error *err)
+{
+	const int rc = shm_join(t, addresses, deadline_ns, err);
+
+	t->connected = rc == LSB_OK;
+	return rc;
+}
+
+/* The checks that isend and irecv share, and a request on success. */
+static int begin(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
+		 struct shm_request **out, struct lsb_error *err)
+{
+	static uint8_t nothing[1]; /* where messages of 0 bytes come from and go to */
+	struct shm_request *r = t->free_requests;
+
+	if (t->broken.code) {
+		if (err)
+			*err = t->broken;
+		return t->broken.code;
+	}
+	if (!t->connected || peer < 0 || peer >= t->world->size || peer == t->world->rank ||
+	    tag > t->world->max_tag || (b->mem != LSB_MEM_HOST && b->mem != LSB_MEM_PINNED))
+		return lsb_fail(err, LSB_EINVAL, 0,
+				"rank %d cannot exchange memory of kind %u with rank %d under tag %u",
+				t->world->rank, b->mem, peer, tag);
+	if (!r)
+		return lsb_fail(err, LSB_EINVAL, 0, "more than %u messages are pending",
+				t->world->max_requests);
+	if (t->links[peer].gone)
+		return lsb_fail(err, LSB_EPEER, 0, "rank %d has ended", peer);
+	t->free_requests = r->next;
+	*r = (struct shm_request){
+		.data = b->bytes ? b->ptr : nothing, .bytes = b->bytes, .tag = tag, .state = SHM_PENDING
+	};
+	*out = r;
+	return LSB_OK;
+}
+
+static int shm_isend(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
+		     uint32_t *request, struct lsb_error *err)
+{
+	struct shm_request *r = NULL;
+	struct shm_link *l;
+	int rc;
+
+	if (b->bytes > t->world->max_message_bytes)
+		return lsb_fail(
+			err, LSB_EINVAL, 0, "a message of %llu bytes is larger than the %llu announced",
+			(unsigned long long)b->bytes, (unsigned long long)t->world->max_message_bytes);
+	rc = begin(t, peer, tag, b, &r, err);
+	if (rc)
+		return rc;
+	l = &t->links[peer];
+	shm_queue_push(&l->sends, r);
+	*request = (uint32_t)(r - t->requests);
+	if (l->sends.head == r)
+		(void)shm_link_send(t, l);
+	return LSB_OK;
+}
+
+static int shm_irecv(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
+		     uint32_t *request, struct lsb_error *err)
+{
+	struct shm_request *r = NULL;
+	const int rc = begin(t, peer, tag, b, &r, err);
+
+	if (rc)
+		return rc;
+	shm_queue_push(&t->links[peer].receives, r);
+	*request = (uint32_t)(r - t->requests);
+	return LSB_OK;
+}
+
+static int shm_counters(struct lsb_transport *t, struct lsb_wire_counters *out, struct lsb_error *err)
+{
+	const size_t theirs = out->struct_size;
+
+	(void)err;
+	memcpy(out, &t->counters, theirs < sizeof(*out) ? theirs : sizeof(*out));
+	out->struct_size = theirs;
+	return LSB_OK;
+}
+
+static const struct lsb_transport_ops ops = {
+	.struct_size = sizeof(ops),
+	.mem_caps = 1u << LSB_MEM_HOST | 1u << LSB_MEM_PINNED,
+	.flags = LSB_TRANSPORT_SEES_ARRIVAL,
+	.open = shm_open_rank,
+	.address = shm_address,
+	.connect = shm_connect,
+	.isend = shm_isend,
+	.irecv = shm_irecv,
+	.wait_any = shm_wait_any,
+	.barrier = shm_barrier,
+	.close = shm_close,
+	.progress = shm_progress,
+	.counters = shm_counters,
+};
+
+LSB_EXPORT const struct lsb_plugin lsb_plugin_v1 = {
+	LSB_PLUGIN_HEADER,
+	.kind = LSB_TRANSPORT,
+	.name = "shm",
+	.version = "1.0",
+	.summary = "Stage links through shared memory, for ranks of one machine",
+	.options = options,
+	.options_size = sizeof(struct shm_options),
+	.ops = { .transport = &ops },
+};
