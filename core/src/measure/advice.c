@@ -10,9 +10,12 @@
 #include "base/base.h"
 #include "measure/findings.h"
 #include "measure/look.h"
+#include "measure/scaling.h"
 #include "measure/split.h"
 #include "measure/summary.h"
 #include "measure/verdict.h"
+
+enum { OF_A_KIND = 2 }; /* recommendations of one kind and basis that are kept */
 
 #define WORTH 1.02   /* a smaller gain is no advice */
 #define NOTABLE 0.05 /* share of the run from which a loss is worth one */
@@ -201,13 +204,14 @@ static void advise_split(const json_t *point, json_t *list)
 
 /* --- transport --- */
 
-/* The same factors but for the transport and its options. */
+/* The same factors but for the transport and its options, of which the wait mode must not differ. */
 static int is_other_transport(const json_t *a, const json_t *b)
 {
 	json_t *mine = json_object_get(a, "params"), *theirs = json_object_get(b, "params"), *value;
 	const char *key;
 
-	if (json_equal(json_object_get(mine, "transport"), json_object_get(theirs, "transport")))
+	if (json_equal(json_object_get(mine, "transport"), json_object_get(theirs, "transport")) ||
+	    !lsb_wait_modes_agree(a, b))
 		return 0;
 	json_object_foreach(mine, key, value)
 	{
@@ -345,7 +349,7 @@ static void advise_launches(const json_t *summary, json_t *list)
 				"points", "kind", "reps", "basis", "stated", "gain", "set", "reps = 6"));
 }
 
-/* Largest gain first; what has none comes last. */
+/* Largest gain first. */
 static int by_gain(const void *a, const void *b)
 {
 	const double x = lsb_look_number(*(json_t *const *)a, "gain"),
@@ -354,6 +358,19 @@ static int by_gain(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
+static size_t count_kind(const json_t *list, const char *kind, const char *basis)
+{
+	const json_t *finding;
+	size_t i, n = 0;
+
+	json_array_foreach(list, i, finding)
+	{
+		n += lsb_look_is(finding, "kind", kind) && lsb_look_is(finding, "basis", basis);
+	}
+	return n;
+}
+
+/* By gain, and of one kind only the best: many points say the same. */
 static json_t *sorted(json_t *list)
 {
 	const size_t n = json_array_size(list);
@@ -364,7 +381,9 @@ static json_t *sorted(json_t *list)
 	if (rows)
 		qsort(rows, n, sizeof(json_t *), by_gain);
 	for (size_t i = 0; rows && i < n; i++)
-		json_array_append(out, rows[i]);
+		if (count_kind(out, lsb_look_text(rows[i], "kind"), lsb_look_text(rows[i], "basis")) <
+		    OF_A_KIND)
+			json_array_append(out, rows[i]);
 	free(rows);
 	json_decref(list);
 	return out;

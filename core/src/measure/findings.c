@@ -87,7 +87,7 @@ static const char *verdict(const json_t *ratio)
 	const json_t *lo = lsb_look_end(ratio, 0), *hi = lsb_look_end(ratio, 1);
 
 	if (!lo || !hi)
-		return "whether that is a difference is unknown, there are too few launches for an interval";
+		return "unknown whether that is a difference: too few launches";
 	switch (lsb_verdict_of_interval(json_number_value(lo), json_number_value(hi), LSB_MORE_IS_FASTER)) {
 	case LSB_VERDICT_FASTER:
 		return "faster, with its whole interval";
@@ -277,6 +277,7 @@ static void say_batch(const json_t *summary, const json_t *point, json_t *list)
 			 lsb_look_number(point, "prompts") / passes, lsb_look_number(share, "value") * 100));
 }
 
+/* Only what the test shows; all comparisons are in the table. */
 static void say_symmetry(const json_t *summary, const json_t *point, json_t *list)
 {
 	const json_t *symmetry = json_object_get(point, "symmetry"), *row;
@@ -287,13 +288,15 @@ static void say_symmetry(const json_t *summary, const json_t *point, json_t *lis
 	{
 		const char *word = lsb_look_text(row, "verdict");
 
+		if (strcmp(word, "faster") != 0 && strcmp(word, "slower") != 0)
+			continue;
 		keep(list, lsb_finding("nodes of equal role, by a test over launches",
 				       (const json_t *const[]){ point, NULL },
-				       "%s, %s %.0f against %s 0, by %s: ratio %.2f, %s%s.",
+				       "%s: %s %.0f is %s than %s 0, by %s (ratio %.2f, p = %.2g).",
 				       lsb_finding_name(point), lsb_look_text(symmetry, "unit"),
-				       lsb_look_number(row, "unit"), lsb_look_text(symmetry, "unit"),
-				       lsb_look_text(symmetry, "what"), lsb_look_number(row, "ratio"), word,
-				       strcmp(word, "unknown") == 0 ? " (too few launches)" : ""));
+				       lsb_look_number(row, "unit"), word, lsb_look_text(symmetry, "unit"),
+				       lsb_look_text(symmetry, "what"), lsb_look_number(row, "ratio"),
+				       lsb_look_number(row, "p_adjusted")));
 	}
 }
 

@@ -17,11 +17,11 @@ static const struct {
 } terms[TERMS] = {
 	[BUBBLE] = { "bubble", "pipeline bubble" },
 	[IMBALANCE] = { "imbalance", "uneven stages" },
-	[TRANSFER] = { "transfer", "exposed transfer on the link" },
+	[TRANSFER] = { "transfer", "messages in transit" },
 	[LATE] = { "late", "late hand-over" },
 	[OVERHEAD] = { "overhead", "overhead" },
 	[MEMORY] = { "memory", "shared memory" },
-	[COMPUTE] = { "compute", "slower computing in parts" },
+	[COMPUTE] = { "compute", "computing slower than its share" },
 	[REST] = { "rest", "rest" },
 };
 

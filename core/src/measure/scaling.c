@@ -177,6 +177,24 @@ static char *unequal_work(const json_t *point, const json_t *baseline)
 	return NULL;
 }
 
+/* What the ranks say, else the suite; NULL: neither does, or there is nobody to wait for. */
+static const json_t *wait_mode(const json_t *point)
+{
+	const json_t *rank = json_array_get(json_object_get(point, "ranks"), 0);
+	const json_t *told = json_object_get(json_object_get(rank, "transport"), "wait");
+
+	if (number(point, "nodes") < 2)
+		return NULL;
+	return told ? told : json_object_get(json_object_get(point, "params"), "transport.wait");
+}
+
+int lsb_wait_modes_agree(const json_t *a, const json_t *b)
+{
+	const json_t *mine = wait_mode(a), *theirs = wait_mode(b);
+
+	return !mine || !theirs || json_equal(mine, theirs);
+}
+
 /* What beside the factors differs between point and baseline, and so may be the cause; NULL: nothing. */
 static const char *confounder(const json_t *point, const json_t *baseline)
 {
@@ -184,6 +202,8 @@ static const char *confounder(const json_t *point, const json_t *baseline)
 		return "launched another way than its baseline";
 	if (!json_equal(json_object_get(point, "pinned"), json_object_get(baseline, "pinned")))
 		return "pinned to processors unlike its baseline";
+	if (!lsb_wait_modes_agree(point, baseline))
+		return "waits for messages in another mode than its baseline";
 	return NULL;
 }
 

@@ -7,9 +7,15 @@
 
 /*
  * Set "scaling" of every point of `summary` whose case compares (docs/summary.md),
- * and the flags `unequal_work`, `confounded` and `implausible` where they hold.
+ * and the flags `unequal_work` and `confounded` where they hold.
  * `header` is the journal's.
  */
 void lsb_scaling_add(const json_t *header, json_t *summary);
+
+/*
+ * Whether two points wait for messages in the same way, as far as their ranks or
+ * their suite tell. A point of one rank waits for nobody and agrees with all.
+ */
+int lsb_wait_modes_agree(const json_t *a, const json_t *b);
 
 #endif
