@@ -2,6 +2,7 @@
 #include "measure/symmetry.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -63,8 +64,11 @@ static double stage_pace(const json_t *launch, size_t stage)
 static double *values_of(const struct unit *unit, const json_t *launches)
 {
 	const size_t n = json_array_size(launches);
-	double *values = calloc(unit->n * n + 1, sizeof(*values));
+	double *values;
 
+	if (unit->n > (SIZE_MAX / sizeof(*values) - 1) / (n + 1)) /* a damaged journal says anything */
+		return NULL;
+	values = calloc(unit->n * n + 1, sizeof(*values));
 	for (size_t u = 0; values && u < unit->n; u++)
 		for (size_t i = 0; values && i < n; i++) {
 			const json_t *launch = json_array_get(launches, i);
