@@ -182,6 +182,43 @@ START_TEST(run_cut_anywhere_is_resumed_without_repeating)
 }
 END_TEST
 
+/* Ranks that only talk are as fast every time: 6 rounds have an interval, and it has no width. */
+#define OPEN_SUITE                                                                                           \
+	"[suite]\nname = t\n[defaults]\nkind = strong\nprompts = 1\nwarmup = 0\nreps = 2\nmax_reps = 9\n"    \
+	"[case good]\nmodel = random:nothing:0\nsweep.nodes = 1, 2\n"
+
+START_TEST(rounds_go_on_beyond_reps_until_the_interval_is_narrow)
+{
+	struct lsb_run_result result;
+
+	run(OPEN_SUITE, 0, &result);
+	ck_assert_uint_eq(result.n_launched, 12);
+	ck_assert_int_eq(count("good", "ok"), 12);
+}
+END_TEST
+
+START_TEST(resumed_run_goes_on_exactly_as_far)
+{
+	struct lsb_run_result result;
+	struct lsb_error err;
+	char *text;
+	size_t bytes, end = 0;
+
+	run(OPEN_SUITE, 0, &result);
+	ck_assert_int_eq(lsb_file_read(journal, 1 << 20, &text, &bytes, &err), 0);
+	for (int lines = 0; lines <= 12; lines++) {
+		end = (size_t)((char *)memchr(text + end, '\n', bytes - end) - text) + 1;
+		if (lines % 3)
+			continue;
+		ck_assert_int_eq(lsb_file_write(journal, text, end, &err), 0);
+		run(OPEN_SUITE, 1, &result);
+		ck_assert_uint_eq(result.n_launched, 12 - (size_t)lines);
+		ck_assert_int_eq(count("good", "ok"), 12);
+	}
+	free(text);
+}
+END_TEST
+
 START_TEST(resume_of_another_suite_is_refused)
 {
 	struct lsb_run_result result;
@@ -274,6 +311,8 @@ int main(void)
 	tcase_add_test(tc, point_that_fails_twice_is_left_and_the_others_go_on);
 	tcase_add_test(tc, run_of_wrong_models_alone_says_so);
 	tcase_add_test(tc, run_cut_anywhere_is_resumed_without_repeating);
+	tcase_add_test(tc, rounds_go_on_beyond_reps_until_the_interval_is_narrow);
+	tcase_add_test(tc, resumed_run_goes_on_exactly_as_far);
 	tcase_add_test(tc, resume_of_another_suite_is_refused);
 	tcase_add_test(tc, point_that_cannot_be_prepared_is_journaled_and_not_launched);
 	tcase_add_test(tc, model_that_changed_since_its_digest_is_not_measured);

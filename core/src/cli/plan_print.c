@@ -8,12 +8,12 @@
 #include "cli/plan.h"
 #include "suite/baseline.h"
 
-static uint64_t count_launches(const struct lsb_suite *suite)
+static uint64_t count_launches(const struct lsb_suite *suite, int most)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < suite->n_points; i++)
-		n += suite->points[i].reps;
+		n += most ? suite->points[i].max_reps : suite->points[i].reps;
 	return n;
 }
 
@@ -123,8 +123,10 @@ void lsb_plan_print_text(const struct lsb_suite *suite, const struct lsb_plan_fa
 			 const struct lsb_plan_rate *rate, int origins)
 {
 	printf("%s: %s\n", suite->name, suite->title);
-	printf("%zu points, %" PRIu64 " launches, %s, seed of the order %" PRIu64 "\n", suite->n_points,
-	       count_launches(suite), suite->points[0].order, suite->points[0].seed);
+	printf("%zu points, %" PRIu64 " launches", suite->n_points, count_launches(suite, 0));
+	if (count_launches(suite, 1) > count_launches(suite, 0))
+		printf(" (up to %" PRIu64 ", while intervals are wide)", count_launches(suite, 1));
+	printf(", %s, seed of the order %" PRIu64 "\n", suite->points[0].order, suite->points[0].seed);
 	for (size_t i = 0; i < suite->n_points; i++) {
 		const struct lsb_point *p = &suite->points[i];
 
@@ -231,7 +233,7 @@ int lsb_plan_print_json(const struct lsb_suite *suite, const struct lsb_plan_fac
 	for (size_t i = 0; i < suite->n_points; i++)
 		json_array_append_new(points, describe_point(suite, i, &facts[i], origins));
 	out = json_pack("{s:s, s:s, s:I, s:s, s:I, s:o, s:o, s:s}", "suite", suite->name, "title",
-			suite->title, "launches", (json_int_t)count_launches(suite), "order",
+			suite->title, "launches", (json_int_t)count_launches(suite, 0), "order",
 			suite->points[0].order, "order_seed", (json_int_t)suite->points[0].seed, "points",
 			points, "estimated_s", seconds < 0 ? json_null() : json_real(seconds),
 			"estimate_basis", rate->basis);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch/run.h"
 
+#include <math.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +13,20 @@
 #include "launch/progress.h"
 #include "launch/results.h"
 #include "measure/environment.h"
+#include "measure/target.h"
+#include "suite/baseline.h"
 #include "suite/order.h"
 
 enum { FAILURES_IN_A_ROW = 2 }; /* and a point is not launched again */
 
 /* How a point stands. */
 struct standing {
-	uint32_t *rounds;  /* [reps] 1: launched */
-	uint32_t failures; /* in a row */
-	int is_over;	   /* not launched again */
+	double *rates;	    /* [max_reps] tokens a second of each round, NAN: none; owned */
+	uint32_t *rounds;   /* [max_reps] 1: launched; owned */
+	int goes_on;	    /* beyond reps: its interval, or one that it is in, is too wide */
+	ptrdiff_t baseline; /* the point that it is compared with; -1: none */
+	uint32_t failures;  /* in a row */
+	int is_over;	    /* not launched again */
 	int code; /* enum lsb_status of the last launch that was not ok: one of many is a failure too */
 };
 
@@ -41,15 +47,17 @@ struct run {
 
 /* --- what has been launched --- */
 
-static void stand(struct run *r, size_t point, uint32_t round, const char *status, int code)
+static void stand(struct run *r, size_t point, uint32_t round, const char *status, int code, double rate)
 {
 	struct standing *s = &r->standings[point];
 	const int failed = strcmp(status, "failed") == 0;
 
 	if (strcmp(status, "interrupted") == 0)
 		return;
-	if (round < r->prepared->points[point].point->reps)
+	if (round < r->prepared->points[point].point->max_reps) {
 		s->rounds[round] = 1;
+		s->rates[round] = rate > 0 && strcmp(status, "ok") == 0 ? rate : NAN;
+	}
 	s->failures = failed ? s->failures + 1 : 0;
 	s->code = code ? code : s->code;
 	s->is_over |= strcmp(status, "waived") == 0 || s->failures >= FAILURES_IN_A_ROW;
@@ -61,7 +69,7 @@ static size_t rounds_left(const struct run *r, size_t point)
 	const struct standing *s = &r->standings[point];
 	size_t left = 0;
 
-	for (uint32_t i = 0; i < r->prepared->points[point].point->reps && !s->is_over; i++)
+	for (uint32_t i = 0; i < r->prepared->points[point].point->max_reps && !s->is_over; i++)
 		left += !s->rounds[i];
 	return left;
 }
@@ -72,6 +80,11 @@ static void prune_records(const struct run *r, size_t point, size_t left)
 {
 	if (strcmp(r->prepared->points[point].point->keep_records, "median") == 0)
 		lsb_kept_prune(&r->kept, point, left, r->results.folder);
+}
+
+static double rate_of(const json_t *line)
+{
+	return json_number_value(json_object_get(json_object_get(line, "metrics"), "tokens_per_s"));
 }
 
 /* Take over what an earlier run has done. */
@@ -91,7 +104,7 @@ static int replay(struct run *r, const json_t *lines, struct lsb_error *err)
 			if (strcmp(r->prepared->points[k].point->id, id) != 0)
 				continue;
 			stand(r, k, (uint32_t)json_integer_value(json_object_get(line, "round")), status,
-			      (int)json_integer_value(json_object_get(line, "code")));
+			      (int)json_integer_value(json_object_get(line, "code")), rate_of(line));
 			rc = lsb_kept_note(&r->kept, k, line, err);
 		}
 	}
@@ -146,11 +159,11 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 		rc = lsb_journal_append(&r->results.journal, line, err);
 	if (rc == LSB_OK)
 		rc = lsb_kept_note(&r->kept, slot->point, line, err);
-	rate = json_number_value(json_object_get(json_object_get(line, "metrics"), "tokens_per_s"));
+	rate = rate_of(line);
 	json_decref(line);
 	if (rc)
 		return rc;
-	stand(r, slot->point, slot->round, lsb_launch_status_name(o->status), o->code);
+	stand(r, slot->point, slot->round, lsb_launch_status_name(o->status), o->code, rate);
 	prune_records(r, slot->point, rounds_left(r, slot->point));
 	lsb_progress_end(&r->progress, o->status, rate, o->reason);
 	r->next_launch++;
@@ -222,7 +235,8 @@ static int run_slot(struct run *r, const struct lsb_order_slot *slot, struct lsb
 
 	lsb_time_text(started);
 	lsb_progress_begin(&r->progress, slot->point, prepared->point->label, slot->round,
-			   prepared->point->reps);
+			   slot->round < prepared->point->reps ? prepared->point->reps
+							       : prepared->point->max_reps);
 	if (lsb_controller_interrupts(r->controller)) {
 		o.status = LSB_LAUNCH_INTERRUPTED;
 		(void)snprintf(o.reason, sizeof(o.reason), "interrupted before it began");
@@ -264,7 +278,7 @@ static int plan_slots(struct run *r, struct lsb_error *err)
 
 	r->standings = calloc(n + 1, sizeof(*r->standings));
 	for (size_t i = 0; reps && i < n; i++) {
-		reps[i] = suite->points[i].reps;
+		reps[i] = suite->points[i].max_reps;
 		total += reps[i];
 	}
 	r->slots = calloc(total + 1, sizeof(*r->slots));
@@ -272,8 +286,15 @@ static int plan_slots(struct run *r, struct lsb_error *err)
 		rc = LSB_OK;
 		r->n_slots = lsb_order_launches(order, suite->points[0].seed, reps, n, scratch, r->slots);
 		for (size_t i = 0; i < n; i++) {
-			r->standings[i].rounds = calloc(reps[i], sizeof(*r->standings[i].rounds));
-			if (!r->standings[i].rounds)
+			struct standing *s = &r->standings[i];
+			const ptrdiff_t other = lsb_baselines_find(suite->points, n, i).equal_batch;
+
+			s->baseline = other == (ptrdiff_t)i ? -1 : other;
+			s->rounds = calloc(reps[i], sizeof(*s->rounds));
+			s->rates = malloc(reps[i] * sizeof(*s->rates));
+			for (uint32_t k = 0; s->rates && k < reps[i]; k++)
+				s->rates[k] = NAN;
+			if (!s->rounds || !s->rates)
 				rc = LSB_ENOMEM;
 		}
 	}
@@ -330,11 +351,42 @@ static int open_results(struct run *r, struct lsb_error *err)
 	return rc;
 }
 
+/*
+ * Decide which points go on with round `round` beyond their reps: those whose
+ * interval of all rounds before is too wide, and what they are compared with, so
+ * that the round has pairs. From the journal's figures alone: a resumed run decides
+ * the same.
+ */
+static void decide_round(struct run *r, uint32_t round)
+{
+	const size_t n = r->prepared->n_points;
+
+	for (size_t i = 0; i < n; i++)
+		r->standings[i].goes_on = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct standing *s = &r->standings[i];
+		const struct lsb_point *point = r->prepared->points[i].point;
+		struct standing *other = s->baseline >= 0 ? &r->standings[s->baseline] : NULL;
+		uint32_t rounds = round < point->max_reps ? round : point->max_reps;
+
+		if (other && r->prepared->points[s->baseline].point->max_reps < rounds)
+			rounds = r->prepared->points[s->baseline].point->max_reps;
+		if (round < point->reps || s->is_over || round >= point->max_reps ||
+		    lsb_target_half_width(s->rates, other ? other->rates : NULL, rounds) <
+			    LSB_TARGET_HALF_WIDTH)
+			continue;
+		s->goes_on = 1;
+		if (other)
+			other->goes_on = 1;
+	}
+}
+
 static int is_needed(const struct run *r, const struct lsb_order_slot *slot)
 {
 	const struct standing *s = &r->standings[slot->point];
 
-	return !s->is_over && !s->rounds[slot->round];
+	return !s->is_over && !s->rounds[slot->round] &&
+	       (slot->round < r->prepared->points[slot->point].point->reps || s->goes_on);
 }
 
 static int run_slots(struct run *r, struct lsb_error *err)
@@ -347,8 +399,13 @@ static int run_slots(struct run *r, struct lsb_error *err)
 			lsb_progress_expect(&r->progress, r->slots[i].point);
 	for (size_t i = 0; i < r->n_slots && rc == LSB_OK && !r->result->interrupted; i++) {
 		const struct lsb_order_slot *slot = &r->slots[i];
-		const int was_needed = !r->standings[slot->point].rounds[slot->round];
+		const int is_extra = slot->round >= r->prepared->points[slot->point].point->reps;
+		const int was_needed = !is_extra && !r->standings[slot->point].rounds[slot->round];
 
+		if (i == 0 || r->slots[i - 1].round != slot->round)
+			decide_round(r, slot->round);
+		if (is_extra && is_needed(r, slot))
+			lsb_progress_expect(&r->progress, slot->point);
 		if (is_needed(r, slot))
 			rc = run_slot(r, slot, err);
 		else if (was_needed && r->progress.left[slot->point])
@@ -419,8 +476,10 @@ int lsb_run(const struct lsb_run_request *request, struct lsb_run_result *out, s
 		judge(&r);
 	lsb_results_close(&r.results);
 	lsb_progress_close(&r.progress);
-	for (size_t i = 0; r.standings && i < request->prepared->n_points; i++)
+	for (size_t i = 0; r.standings && i < request->prepared->n_points; i++) {
 		free(r.standings[i].rounds);
+		free(r.standings[i].rates);
+	}
 	free(r.standings);
 	free(r.slots);
 	lsb_kept_close(&r.kept);

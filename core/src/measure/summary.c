@@ -19,6 +19,7 @@
 #include "measure/outputs.h"
 #include "measure/scaling.h"
 #include "measure/statistics.h"
+#include "measure/target.h"
 #include "measure/symmetry.h"
 
 enum { SUMMARY_SCHEMA = 1 };
@@ -272,6 +273,7 @@ int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out
 	}
 	json_decref(by_point);
 	lsb_scaling_add(header, summary);
+	lsb_target_add(header, summary);
 	json_object_set_new(summary, "fits", lsb_fits(summary));
 	lsb_outputs_compare(header, summary, launches);
 	lsb_losses_add(summary);

@@ -76,6 +76,7 @@ const struct lsb_definition lsb_flag_definitions[] = {
 	{ "recording_costs", "writing step records took more than 1 % of a run" },
 	{ "unexplained_transfer", "communication that the link and the bytes sent do not explain" },
 	{ "no_baseline", "the baseline has no launches: no ratio is given" },
+	{ "target_missed", "max_reps launches were made and an interval is still wider than +-2 %" },
 	{ "failed_requests", "some requests failed; they are in success_rate, not in the throughput" },
 	{ NULL, NULL },
 };
