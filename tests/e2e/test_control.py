@@ -151,6 +151,18 @@ class Test(engines.Case):
         run.end(130)
         self.vanish()
 
+    def test_addresses_that_lead_nowhere_are_all_told(self):
+        wrapper = self.script("mpirun", f'case "$1" in --version) exec {MPIRUN} "$1";; esac\n'
+                                        'set -- "$@" 127.0.0.1:1,[::1]:2; while :; do case $1 in --control) break;; esac; '
+                                        'set -- "$@" "$1"; shift; done\n'
+                                        'shift 2; last=$1; shift; '
+                                        f'exec {MPIRUN} "$@" --control "$last"\n')
+        self.run_suite(harness.suite("[case a]\nnodes = 2\nreps = 1\n", launcher="mpirun", hosts="site") +
+                       f"[hosts site]\nmpirun = {wrapper}\n", status=1)
+        self.vanish()
+        self.assertRegex(self.reasons(), r"127.0.0.1:1 \(Connection refused\), \[::1\]:2 \(")
+        self.assertRegex(self.reasons(), "rank [01]")
+
     def test_token_file_joins_ranks_and_is_refused_when_others_can_read_it(self):
         token = self.folder / "token"
         token.write_text("0123456789abcdef0123456789abcdef\n")

@@ -26,7 +26,7 @@
 
 #define MS 1000000u /* nanoseconds */
 enum {
-	DIAL_MS = 15000,    /* less than the controller waits, which so hears why */
+	DIAL_MS = 10000,    /* less than the controller waits, which so hears why */
 	SILENCE_MS = 15000, /* of the controller, who PINGs every second */
 	GRACE_MS = 1000,    /* from QUIT to SIGTERM, and on to SIGKILL */
 	FAREWELL_MS = 3000, /* for the last frames to arrive */

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "launch/agent.h"
 #include "launch/spawn.h"
 
 enum { VERSION_MS = 10000 };
@@ -112,6 +114,9 @@ int command_start(struct command *c, struct running *l, struct lsb_error *err)
 
 void command_free(struct command *c)
 {
+	for (size_t i = 0; i < c->n_environment; i++)
+		if (strncmp(c->environment[i], LSB_SECRET_VARIABLE "=", sizeof(LSB_SECRET_VARIABLE)) == 0)
+			sodium_memzero(c->environment[i], strlen(c->environment[i]));
 	for (size_t i = 0; i < c->n; i++)
 		free(c->words[i]);
 	for (size_t i = 0; i < c->n_environment; i++)
@@ -188,9 +193,21 @@ int command_ask(const char *program, const char *const *arguments, char *out, si
 	return rc;
 }
 
-int command_ask_version(const char *program, char *out, size_t bytes, struct lsb_error *err)
+int command_ask_version(const char *program, const char *option, char *out, size_t bytes,
+			struct lsb_error *err)
 {
-	const char *const arguments[] = { program, "--version", NULL };
+	/* one thread; asked for every point and launch, answered anew once a second program is meant */
+	static char known[PATH_MAX], answer[1024];
+	const char *const arguments[] = { program, option, NULL };
+	int rc;
 
-	return command_ask(program, arguments, out, bytes, err);
+	if (strcmp(known, program) != 0 || !*known) {
+		*known = '\0';
+		rc = command_ask(program, arguments, answer, sizeof(answer), err);
+		if (rc)
+			return rc;
+		(void)snprintf(known, sizeof(known), "%s", program);
+	}
+	(void)snprintf(out, bytes, "%s", answer);
+	return LSB_OK;
 }

@@ -39,7 +39,9 @@ void command_free(struct command *c);
  */
 int command_ask(const char *program, const char *const *arguments, char *out, size_t bytes,
 		struct lsb_error *err);
-int command_ask_version(const char *program, char *out, size_t bytes, struct lsb_error *err);
+/* What it says to `option`, "--version" or the like; remembered. */
+int command_ask_version(const char *program, const char *option, char *out, size_t bytes,
+			struct lsb_error *err);
 
 /* Add what every agent that dials in is called with. */
 void command_add_agent(struct command *c, const struct running *l);

@@ -8,6 +8,7 @@
  * different options; a plugin that uses MPI needs the family that it was built
  * with, which [hosts X] `mpirun` chooses.
  */
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static enum family family_of(const char *version)
 static int find_family(const struct lsb_site *site, enum family *out, struct lsb_error *err)
 {
 	char version[1024];
-	const int rc = command_ask_version(program_of(site), version, sizeof(version), err);
+	const int rc = command_ask_version(program_of(site), "--version", version, sizeof(version), err);
 
 	if (rc == LSB_EUNAVAIL)
 		return lsb_fail(err, rc, 0,
@@ -130,8 +131,10 @@ static void add_open_mpi(struct command *c, const struct running *l, const char 
 		command_add(c, "-F %s -o BatchMode=yes -o ConnectTimeout=10", site->ssh_config);
 	else
 		command_add(c, "-o BatchMode=yes -o ConnectTimeout=10");
-	command_add(c, "-x");
-	command_add(c, LSB_SECRET_VARIABLE);
+	if (!site || !site->token_file) {
+		command_add(c, "-x");
+		command_add(c, LSB_SECRET_VARIABLE);
+	}
 	if (geteuid() == 0) {
 		command_set(c, "OMPI_ALLOW_RUN_AS_ROOT=1");
 		command_set(c, "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
@@ -148,14 +151,13 @@ static void add_mpich(struct command *c, const struct running *l, const char *ho
 	}
 	command_add(c, "-bind-to");
 	command_add(c, "none");
-	command_add(c, "-genvlist"); /* the rest of the environment goes as well; by name is for certain */
-	command_add(c, LSB_SECRET_VARIABLE);
+	command_add(c, "-genvall"); /* the secret's variable among them */
 }
 
 static int start(struct running *l, struct lsb_error *err)
 {
 	const struct lsb_site *site = l->what->site;
-	char variable[LSB_SECRET_VARIABLE_BYTES];
+	char variable[LSB_SECRET_VARIABLE_BYTES] = "";
 	struct command c = { 0 };
 	enum family family = FAMILY_UNKNOWN;
 	char *hosts = list_hosts(l);
@@ -174,6 +176,7 @@ static int start(struct running *l, struct lsb_error *err)
 		command_add_agent(&c, l);
 		rc = command_start(&c, l, err);
 	}
+	sodium_memzero(variable, sizeof(variable));
 	command_free(&c);
 	free(hosts);
 	return rc;

@@ -9,6 +9,7 @@
  * each other, which transport-mpi finds and refuses. By default srun waits
  * forever for the others when one task has died: it is told not to.
  */
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ static int check(const struct lsb_point *point, struct lsb_error *err)
 			err, LSB_EUNAVAIL, 0,
 			"the allocation has %lld tasks, and %u ranks are wanted: ask for more (-n %u)",
 			(long long)n, point->nodes, point->nodes);
-	rc = command_ask_version("srun", version, sizeof(version), err);
+	rc = command_ask_version("srun", "--version", version, sizeof(version), err);
 	return rc == LSB_EUNAVAIL ? lsb_fail(err, rc, 0, "there is no 'srun' here") : rc;
 }
 
@@ -61,7 +62,7 @@ static int start(struct running *l, struct lsb_error *err)
 	const struct lsb_site *site = l->what->site;
 	const char *nodes = getenv("SLURM_JOB_NUM_NODES"), *mpi = site ? site->srun_mpi : NULL;
 	const int is_remote = l->what->hosts || !nodes || strcmp(nodes, "1") != 0;
-	char variable[LSB_SECRET_VARIABLE_BYTES], *hosts = list_hosts(l);
+	char variable[LSB_SECRET_VARIABLE_BYTES] = "", *hosts = list_hosts(l);
 	struct command c = { 0 };
 	int rc = listener_open(l, is_remote, variable, err);
 
@@ -82,6 +83,7 @@ static int start(struct running *l, struct lsb_error *err)
 		command_add_agent(&c, l);
 		rc = command_start(&c, l, err);
 	}
+	sodium_memzero(variable, sizeof(variable));
 	command_free(&c);
 	free(hosts);
 	return rc;

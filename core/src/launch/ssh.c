@@ -19,13 +19,12 @@
 
 static int check(const struct lsb_point *point, struct lsb_error *err)
 {
-	const char *const arguments[] = { "ssh", "-V", NULL };
 	char version[256];
 	int rc;
 
 	if (!point->n_hosts)
 		return lsb_fail(err, LSB_ESUITE, 0, "launcher = ssh needs hosts = X and a section [hosts X]");
-	rc = command_ask("ssh", arguments, version, sizeof(version), err);
+	rc = command_ask_version("ssh", "-V", version, sizeof(version), err);
 	return rc == LSB_EUNAVAIL ? lsb_fail(err, rc, 0, "there is no 'ssh' here: install OpenSSH's client")
 				  : rc;
 }

@@ -139,6 +139,22 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 				 err);
 }
 
+/* Elsewhere, lsbench may lie at another place: its own plugins are looked for after the controller's paths. */
+static int add_own_folders(struct lsb_session *s, struct lsb_error *err)
+{
+	char own[8192], *both;
+	const int rc = s->job.is_remote ? lsb_plugin_folders("", own, sizeof(own), err) : LSB_OK;
+
+	if (rc || !s->job.is_remote)
+		return rc;
+	both = lsb_format("%s:%s", s->job.folders, own);
+	if (!both)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the list of plugin folders");
+	free(s->job.folders);
+	s->job.folders = both;
+	return LSB_OK;
+}
+
 int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
 {
 	int rc;
@@ -147,6 +163,8 @@ int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
 	for (uint32_t i = 0; i < s->stage && !is_link(s); i++)
 		s->first_layer += s->job.layers[i];
 	rc = name_files(s, err);
+	if (rc == LSB_OK)
+		rc = add_own_folders(s, err);
 	if (rc == LSB_OK)
 		rc = load_plugin(s, LSB_BACKEND, &s->job.backend, &s->backend, err);
 	if (rc == LSB_OK && s->job.size > 1)
