@@ -91,15 +91,40 @@ class Test(test_ssh.Fixture):
         self.assertIn("10.9.9.0/24", self.reasons())
         self.assertIn("node", self.reasons())
 
-    def test_link_that_goes_down_fails_the_point_naming_a_host(self):
-        def cut(run):
-            log = self.results / "logs"
-            run.until(lambda: log.exists() and "run" in run_phase(self.folder), "ranks")
-            ip("-n", self.names[0], "link", "set", "v3", "down")
-
-        def run_phase(folder):
+    def broken(self, break_link, *words):
+        """A run whose data link is broken once the ranks run."""
+        def during(run):
+            run.until(lambda: len(self.own()) >= 2 and (self.results / "logs").exists(), "agents")
             time.sleep(1)
-            return "run" if len(self.own()) >= 2 else ""
-        self.run_inside(self.suite("[case a]\nnodes = 2\nbackend.step_time = 20ms\nstall_timeout = 5s\n",
-                                   "node2, node3", max_new=2000), status=1, during=cut)
-        self.assertRegex(self.reasons(), "rank [01] on node[23]")
+            break_link()
+        self.run_inside(self.suite("[case a]\nnodes = 2\nbackend.step_time = 20ms\nstall_timeout = 3s\n"
+                                   "[case next]\nnodes = 1\n", "node2, node3", max_new=2000,
+                                   order="sequential").replace("[case next]\n", "[case next]\nmax_new = 4\n"),
+                        status=1, during=during)
+        self.assertRegex(self.points()["a"]["reason"], "rank [01] on node[23]")
+        self.assertEqual(self.points()["next"]["status"], "ok")
+
+    def filter(self, verdict):
+        """In the second host: what comes from the first one."""
+        rules = "\n".join(("table inet t {", "chain c {", "type filter hook input priority 0;",
+                           f"ip saddr {NETWORK}.2 {verdict}", "}", "}"))
+        done = subprocess.run(["nsenter", f"--net=/run/netns/{self.names[2]}", "nft", rules], capture_output=True,
+                              text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def needs_filter(self):
+        missing = engines.needs("nft")
+        if missing or subprocess.run(["nsenter", f"--net=/run/netns/{self.names[1]}", "nft", "list", "ruleset"],
+                                     capture_output=True).returncode:
+            self.skipTest(missing or "packet filters are not allowed here")
+
+    def test_link_that_goes_down_fails_the_point_naming_a_host(self):
+        self.broken(lambda: ip("-n", self.names[0], "link", "set", "v3", "down"))
+
+    def test_link_that_drops_one_way_fails_the_point_naming_a_host(self):
+        self.needs_filter()
+        self.broken(lambda: self.filter("drop"))
+
+    def test_link_that_is_reset_fails_the_point_naming_a_host(self):
+        self.needs_filter()
+        self.broken(lambda: self.filter("ip protocol tcp reject with tcp reset"))

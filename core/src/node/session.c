@@ -139,7 +139,8 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 				 err);
 }
 
-/* Elsewhere, lsbench may lie at another place: its own plugins are looked for after the controller's paths. */
+/* Elsewhere, lsbench may lie at another place: its own plugins are looked for after the controller's paths.
+ */
 static int add_own_folders(struct lsb_session *s, struct lsb_error *err)
 {
 	char own[8192], *both;
