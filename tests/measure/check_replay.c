@@ -68,6 +68,43 @@ START_TEST(five_equal_prompts_two_in_flight_on_two_stages_gain_1_67)
 }
 END_TEST
 
+/* One prompt at a time: each of 20 steps passes a message on and one back, and waits for both. */
+START_TEST(messages_that_cost_something_are_exposed_with_one_in_flight)
+{
+	const struct lsb_replay_costs costs = { .message_s = 0.25e-3, .token_s = 0.125e-3 };
+	struct lsb_rank_records stages[2];
+	double makespan_s = 0;
+
+	decode_in_lanes(&schedule, 1, 20, 1);
+	for (int k = 0; k < 2; k++)
+		stages[k] = (struct lsb_rank_records){ k, schedule.steps, schedule.n, 0 };
+	ck_assert_int_eq(lsb_replay_with(stages, 2, &costs, &makespan_s, NULL), 0);
+	ck_assert_double_eq_tol(makespan_s * 1e3, 20 * (2 + 0.25 + 0.125 + 0.25), 1e-9);
+}
+END_TEST
+
+/* 40 steps on stages of 1 and 3 ms keep the slow one busy; on two of 2 ms they would keep both. */
+START_TEST(balanced_stages_share_each_step_evenly)
+{
+	static struct lsb_record slow[STEPS_MAX];
+	const struct lsb_replay_costs balanced = { .is_balanced = 1 };
+	struct lsb_rank_records stages[2];
+	double uneven_s = 0, even_s = 0;
+
+	decode_in_lanes(&schedule, 2, 20, 2);
+	for (size_t i = 0; i < schedule.n; i++) {
+		slow[i] = schedule.steps[i];
+		slow[i].t1_ns = slow[i].t0_ns + 3 * MS;
+	}
+	stages[0] = (struct lsb_rank_records){ 0, schedule.steps, schedule.n, 0 };
+	stages[1] = (struct lsb_rank_records){ 1, slow, schedule.n, 0 };
+	ck_assert_int_eq(lsb_replay(stages, 2, &uneven_s, NULL), 0);
+	ck_assert_int_eq(lsb_replay_with(stages, 2, &balanced, &even_s, NULL), 0);
+	ck_assert_double_eq_tol(uneven_s * 1e3, 40 * 3 + 1, 1e-9);
+	ck_assert_double_eq_tol(even_s * 1e3, 40 * 2 + 2, 1e-9);
+}
+END_TEST
+
 START_TEST(one_in_flight_gains_nothing)
 {
 	decode_in_lanes(&schedule, 5, 20, 1);
@@ -185,6 +222,8 @@ int main(void)
 	tcase_add_test(tc, prefill_chunks_overlap_within_one_prompt);
 	tcase_add_test(tc, the_first_token_waits_for_the_last_chunk_and_the_next_prompt_for_the_last_token);
 	tcase_add_test(tc, a_slow_stage_sets_the_pace);
+	tcase_add_test(tc, messages_that_cost_something_are_exposed_with_one_in_flight);
+	tcase_add_test(tc, balanced_stages_share_each_step_evenly);
 	tcase_add_test(tc, stages_with_other_steps_are_refused);
 	tcase_add_test(tc, steps_that_keep_one_pace_have_settled_and_too_few_cannot_tell);
 	suite_add_tcase(suite, tc);

@@ -147,6 +147,21 @@ static void add_configuration(const json_t *summary, struct lsb_text *to)
 
 /* --- results of one kind of case --- */
 
+/* What is the matter with a line's numbers, in the line itself: "flag: why; ..." */
+static void remarks_cell(struct lsb_table *t, const json_t *point)
+{
+	struct lsb_text text = { 0 };
+	json_t *reason;
+	const char *flag;
+
+	json_object_foreach(json_object_get(point, "flag_reasons"), flag, reason)
+	{
+		lsb_text_add(&text, "%s**%s**: %s", text.length ? "; " : "", flag, json_string_value(reason));
+	}
+	lsb_table_cell(t, "%s", text.data ? text.data : "");
+	lsb_text_free(&text);
+}
+
 static void add_results(const json_t *summary, const char *kind, struct lsb_text *to)
 {
 	static const char *const heads[] = { "Point",	  "Nodes",
@@ -155,7 +170,8 @@ static void add_results(const json_t *summary, const char *kind, struct lsb_text
 					     "Run (s)",	  "Tokens/s",
 					     "Speedup",	  "Parallel efficiency",
 					     "I/O (s)",	  "Communication (s)",
-					     "Wait (s)",  "Preprocessing (s)" };
+					     "Wait (s)",  "Preprocessing (s)",
+					     "Remarks" };
 	static const char *const factors[] = { "nodes", "prompts", "batch", "in_flight" };
 	static const char *const before[] = { "wall_s", "run_s", "tokens_per_s" };
 	static const char *const behind[] = { "load_s", "communication_s", "wait_s", "preprocess_s" };
@@ -181,6 +197,7 @@ static void add_results(const json_t *summary, const char *kind, struct lsb_text
 		estimate_cell(&t, lsb_is_own_baseline(point) ? NULL : lsb_scaling(point, "efficiency"));
 		for (size_t k = 0; k < LSB_COUNT(behind); k++)
 			estimate_cell(&t, lsb_metric(point, behind[k]));
+		remarks_cell(&t, point);
 	}
 	lsb_table_markdown(&t, to);
 	lsb_text_add(to, "Median over launches [95 %% interval of the median].\n\n");
