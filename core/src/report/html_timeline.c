@@ -209,10 +209,11 @@ static int draw(const struct lsb_page *page, const json_t *line, size_t stages, 
 void lsb_html_timeline(const struct lsb_page *page, const json_t *point)
 {
 	const json_t *line = line_of(page->source->launches, json_object_get(point, "ledger_launch"));
+	const double stages = lsb_number(point, "stages");
 	struct lsb_error err = { 0 };
 
-	if (!page->source->dir || !line || !lsb_ledger_is_shown(point))
+	if (!page->source->dir || !line || !lsb_ledger_is_shown(point) || !(stages >= 1 && stages < 1e6))
 		return;
-	if (draw(page, line, (size_t)lsb_number(point, "stages"), &err))
+	if (draw(page, line, (size_t)stages, &err))
 		lsb_html_add(page->to, "<p class=\"missing\">Timeline not drawn: %s.</p>\n", err.msg);
 }
