@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from browser import Browser  # noqa: E402
 
-SIZE = (1180, 1840)
+WINDOW, SHOWN, SCALE = (1100, 900), (1100, 2360), 0.68
 BYTES_MAX = 300_000
 
 
@@ -33,8 +33,8 @@ def shown(text):
 
 def picture(page):
     with Browser() as browser:
-        browser.open(page, *SIZE)
-        return browser.screenshot()
+        browser.open(page, *WINDOW)
+        return browser.picture(*SHOWN, SCALE)
 
 
 def main():
