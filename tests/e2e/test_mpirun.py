@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ranks that mpirun has started, Open MPI's and MPICH's: measured as local ones are, and never lost unseen."""
+import json
 import os
 import re
 import signal
@@ -182,6 +183,30 @@ class Test(engines.Case):
         self.run_suite(suite("[case a]\nnodes = 2\nreps = 1\n", FAMILIES["open_mpi"], f"program = {program}"),
                        status=1)
         self.vanish()
+
+    def needs_mpi(self):
+        plugins = self.lsbench("plugins").out
+        if "transport-mpi" not in plugins and "mpi" not in plugins.split():
+            self.skipTest("transport-mpi is not built")
+        return FAMILIES["mpich" if "mpich" in self.lsbench("describe", "transport-mpi").out.lower() else "open_mpi"]
+
+    def test_transports_are_compared_under_one_launcher(self):
+        mpirun = self.needs_mpi()
+        self.run_suite(suite("[case a]\nnodes = 2\nsweep.transport = tcp, mpi\n[case base]\nnodes = 1\n"
+                             "[case other]\nnodes = 2\nmax_new = 5\n", mpirun, reps=1)
+                       .replace("launcher = mpirun", "launcher = auto"))
+        self.vanish()
+        header = json.loads((self.results / "journal.jsonl").read_text().split("\n")[0])
+        self.assertEqual([p["launcher"] for p in header["points"]], ["mpirun", "mpirun", "mpirun", "local"])
+        self.assertEqual({line["status"] for line in self.journal()}, {"ok"}, self.reasons())
+
+    def test_dead_rank_is_named_although_its_peer_waits_in_mpi(self):
+        mpirun = self.needs_mpi()
+        self.run_suite(suite("[case sick]\nnodes = 2\nbackend.fail_rank = 1\nbackend.kill_at_step = 3\n[case healthy]\n"
+                             "nodes = 2\n", mpirun, reps=1, transport="mpi"), status=1)
+        self.vanish()
+        self.assertRegex(self.points()["sick"]["reason"], "rank 1 on .*signal 9")
+        self.assertEqual(self.points()["healthy"]["status"], "ok")
 
     def test_no_mpirun_waives_the_point(self):
         self.run_suite(suite("[case a]\nnodes = 2\nreps = 1\n", "mpirun-that-is-not-there"))

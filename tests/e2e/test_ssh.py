@@ -31,10 +31,19 @@ class Sshd:
             time.sleep(0.02)
 
     def stop(self):
+        """End it with its sessions, which may wait for clients that a broken link has cut off."""
         try:
-            os.kill(int(self.pid_file.read_text()), signal.SIGTERM)
-        except (FileNotFoundError, ProcessLookupError):
-            pass
+            family = {int(self.pid_file.read_text())}
+        except FileNotFoundError:
+            return
+        parents = {pid: int(stat[1]) for pid, stat in harness.processes()}
+        while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+            family |= grown
+        for pid in family:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
 
 
 def free_port():

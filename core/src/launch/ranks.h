@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside of a running launch: shared by controller.c, launch.c, processes.c,
- * rank.c, join.c, listen.c, cause.c and the launchers, and by nobody else.
+ * rank.c, join.c, deadlines.c, listen.c, cause.c and the launchers, and by nobody else.
  */
 #ifndef LSB_RANKS_H
 #define LSB_RANKS_H
@@ -150,6 +150,11 @@ int launch_processes_left(const struct running *l);
 /* SIGTERM to all, SIGKILL to all and their groups. */
 void launch_terminate(struct running *l);
 void launch_kill(struct running *l);
+
+/* --- deadlines.c --- */
+
+/* End the launch when something has taken too long. */
+void launch_check_deadlines(struct running *l, uint64_t now);
 
 /* --- listen.c: ranks that dial in --- */
 
