@@ -183,9 +183,10 @@ static void add_orientation(const struct lsb_page *page, const json_t *point)
 			     "every token passes "
 			     "through all of them, one after the other. Nodes work at the same time only on "
 			     "different "
-			     "prompts; here %.0f group%s of %.0f %s on the way at once.</p>\n",
+			     "prompts; here %.0f group%s of %.0f prompt%s %s on the way at once.</p>\n",
 			     stages, lsb_number(point, "in_flight"),
 			     lsb_number(point, "in_flight") > 1 ? "s" : "", lsb_number(point, "batch"),
+			     lsb_number(point, "batch") > 1 ? "s" : "",
 			     lsb_number(point, "in_flight") > 1 ? "were" : "was");
 	if (replicas > 1)
 		lsb_html_add(page->to,
