@@ -8,6 +8,8 @@
 #include "measure/look.h"
 #include "measure/summary.h"
 
+enum { REQUESTS_MAX = 100000000 };
+
 /* Answers of one launch by request; views. */
 struct answers {
 	const json_t **ids; /* [n] arrays of ids; NULL: the request was not answered */
@@ -113,13 +115,20 @@ static int is_greedy(const json_t *point)
 	return *temperature == '\0' || strtod(temperature, NULL) == 0;
 }
 
+/* A number of requests; 0 when a damaged journal has one that cannot be. */
+static size_t count_of(const json_t *object, const char *key)
+{
+	const double n = lsb_look_number(object, key);
+
+	return n >= 1 && n <= REQUESTS_MAX ? (size_t)n : 0;
+}
+
 /* NULL where the requests are not the same. New reference. */
 static json_t *compare_points(const json_t *entry, const json_t *other, const json_t *point,
 			      const json_t *baseline, const json_t *launches)
 {
-	const size_t mine_n = (size_t)lsb_look_number(point, "prompts"),
-		     theirs_n = (size_t)lsb_look_number(baseline, "prompts");
-	const size_t distinct = mine_n == theirs_n ? mine_n : (size_t)lsb_look_number(entry, "distinct");
+	const size_t mine_n = count_of(point, "prompts"), theirs_n = count_of(baseline, "prompts");
+	const size_t distinct = mine_n == theirs_n ? mine_n : count_of(entry, "distinct");
 	struct answers mine, theirs;
 	json_t *out = NULL;
 
