@@ -100,6 +100,13 @@ const struct lsb_tensor *lsb_model_tensor(const struct lsb_model *m, enum lsb_ro
 int lsb_model_read(const struct lsb_model *m, const struct lsb_tensor *t, uint64_t offset, uint64_t bytes,
 		   void *to, struct lsb_error *err);
 
+/*
+ * Of a random model: the keys of rows [first, first + n) of `t`, from which a device can make a matrix's elements
+ * itself (random.c tells how); returns their standard deviation.
+ */
+float lsb_model_random_keys(const struct lsb_model *m, const struct lsb_tensor *t, uint64_t first, uint64_t n,
+			    uint64_t *keys);
+
 /* Name ("q4_1", "f32"), elements and bytes of a block; NULL or 0 for an unknown type. */
 const char *lsb_type_name(uint32_t type);
 uint32_t lsb_type_block(uint32_t type);

@@ -134,17 +134,35 @@ static void bells(uint64_t key, uint32_t first, float base, float spread, float 
 	}
 }
 
+static float spread_of(const struct lsb_tensor *t)
+{
+	return lsb_role_is_vector((enum lsb_role)t->role) ? 0.1f : 1.0f / sqrtf((float)t->cols);
+}
+
+static uint64_t key_of_row(const struct lsb_model *m, const struct lsb_tensor *t, uint64_t row)
+{
+	return lsb_mix_counters(m->seed, t->file_offset, row);
+}
+
+float lsb_model_random_keys(const struct lsb_model *m, const struct lsb_tensor *t, uint64_t first, uint64_t n,
+			    uint64_t *keys)
+{
+	for (uint64_t i = 0; i < n; i++)
+		keys[i] = key_of_row(m, t, first + i);
+	return spread_of(t);
+}
+
 void lsb_random_rows(const struct lsb_model *m, const struct lsb_tensor *t, uint64_t first, uint64_t n,
 		     void *to)
 {
 	const int vector = lsb_role_is_vector((enum lsb_role)t->role);
-	const float base = vector ? 1.0f : 0.0f, spread = vector ? 0.1f : 1.0f / sqrtf((float)t->cols);
+	const float base = vector ? 1.0f : 0.0f, spread = spread_of(t);
 	const uint32_t block = lsb_type_block(t->type), block_bytes = lsb_type_bytes(t->type);
 	float values[CHUNK];
 	uint8_t *at = to;
 
 	for (uint64_t row = first; row < first + n; row++) {
-		const uint64_t key = lsb_mix_counters(m->seed, t->file_offset, row);
+		const uint64_t key = key_of_row(m, t, row);
 
 		for (uint64_t c = 0; c < t->cols; c += CHUNK) {
 			const uint32_t k = t->cols - c < CHUNK ? (uint32_t)(t->cols - c) : CHUNK;
