@@ -8,100 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crafted.h"
+#include "crafted_run.h"
 #include "measure/split.h"
 #include "measure/summary.h"
-
-#define ONE                                                                                                  \
-	{                                                                                                    \
-		"one", "pipeline", "strong", 1, 1, 1, 5, 6, "one", "one", NULL, "one", 0                     \
-	}
-#define TWO                                                                                                  \
-	{                                                                                                    \
-		"two", "pipeline", "strong", 2, 1, 2, 5, 6, "one", NULL, NULL, "two", 0                      \
-	}
-
-static const struct crafted pair[] = { ONE, TWO };
-static json_t *header, *launches, *summary;
-
-static void add(const struct crafted *point, double run_s, double replay_s, double generated)
-{
-	for (int i = 0; i < 6; i++) {
-		const struct crafted_launch l = { i, run_s, replay_s, 50.0 * point->prompts, generated };
-
-		json_array_append_new(launches, crafted_ok(point, (int)json_array_size(launches), &l));
-	}
-}
-
-/* One node in 16 s, two in 10 s, of a schedule of 9.6 s. */
-static void set_up(void)
-{
-	launches = json_array();
-	header = crafted_header(pair, 2);
-	add(&pair[0], 16, 15, 250);
-	add(&pair[1], 10, 9.6, 250);
-}
-
-static void tear_down(void)
-{
-	json_decref(launches);
-	json_decref(header);
-	json_decref(summary);
-	summary = NULL;
-}
-
-static void summarise(void)
-{
-	struct lsb_error err = { 0 };
-
-	json_decref(summary);
-	ck_assert_msg(lsb_summary_build(header, launches, &summary, &err) == 0, "%s", err.msg);
-}
-
-static json_t *launch(size_t i)
-{
-	return json_array_get(launches, i);
-}
-
-/* Set a metric of the six launches of the point from launch `first` on. */
-static void set_metric(size_t first, const char *name, double value)
-{
-	for (size_t i = first; i < first + 6; i++)
-		json_object_set_new(json_object_get(launch(i), "metrics"), name, json_real(value));
-}
-
-/* Likewise of every rank. */
-static void set_rank(size_t first, const char *name, double value)
-{
-	for (size_t i = first; i < first + 6; i++) {
-		json_t *rank;
-		size_t k;
-
-		json_array_foreach(json_object_get(launch(i), "ranks"), k, rank)
-		{
-			json_object_set_new(rank, name, json_real(value));
-		}
-	}
-}
-
-/* Likewise of every row of the ledger, the crafted shares of a run of `run_s`. */
-static void set_ledger(size_t first, const char *name, double value)
-{
-	for (size_t i = first; i < first + 6; i++) {
-		json_t *row;
-		size_t k;
-
-		json_array_foreach(json_object_get(launch(i), "ledger"), k, row)
-		{
-			json_object_set_new(row, name, json_real(value));
-		}
-	}
-}
-
-static const json_t *findings(const char *part)
-{
-	return json_object_get(json_object_get(summary, "findings"), part);
-}
 
 /* The reason for which rule `name` fires on point `id`; NULL when it does not. */
 static const char *fired(const char *name, const char *id)
@@ -109,7 +18,7 @@ static const char *fired(const char *name, const char *id)
 	const json_t *check, *one;
 	size_t i, k;
 
-	json_array_foreach(findings("checks"), i, check)
+	json_array_foreach(run_findings("checks"), i, check)
 	{
 		if (strcmp(json_string_value(json_object_get(check, "name")), name) != 0)
 			continue;
@@ -126,7 +35,7 @@ static const char *fired(const char *name, const char *id)
 
 static void assert_fires(const char *name, const char *id, const char *flag, const char *words)
 {
-	const json_t *reasons = json_object_get(lsb_summary_point(summary, id), "flag_reasons");
+	const json_t *reasons = json_object_get(lsb_summary_point(run_summary, id), "flag_reasons");
 	const char *why = fired(name, id), *flagged = json_string_value(json_object_get(reasons, flag));
 
 	ck_assert_msg(why != NULL, "%s does not fire", name);
@@ -139,7 +48,7 @@ static size_t n_fired(void)
 	const json_t *check;
 	size_t i, n = 0;
 
-	json_array_foreach(findings("checks"), i, check)
+	json_array_foreach(run_findings("checks"), i, check)
 	{
 		n += json_array_size(json_object_get(check, "fired"));
 	}
@@ -150,7 +59,7 @@ static size_t n_fired(void)
 
 static double share(const char *name)
 {
-	const json_t *bounds = json_object_get(lsb_summary_point(summary, "two"), "bounds"), *term;
+	const json_t *bounds = json_object_get(lsb_summary_point(run_summary, "two"), "bounds"), *term;
 	size_t i;
 
 	json_array_foreach(json_object_get(json_object_get(bounds, "losses"), "terms"), i, term)
@@ -169,18 +78,18 @@ START_TEST(losses_add_up_to_what_is_missing_of_the_efficiency)
 	size_t i;
 
 	/* consistent with a schedule of 9.6 s: waits 2.4 s, of which 2.1 s follow from it */
-	set_ledger(0, "compute_s", 15.8);
-	set_ledger(0, "wait_s", 0);
-	set_ledger(0, "transfer_s", 0);
-	set_ledger(0, "overhead_s", 0.2);
-	set_ledger(0, "unattributed_s", 0);
-	set_ledger(6, "compute_s", 7.5);
-	set_ledger(6, "wait_s", 2.25);
-	set_ledger(6, "transfer_s", 0.125);
-	set_ledger(6, "overhead_s", 0.125);
-	set_ledger(6, "unattributed_s", 0);
-	summarise();
-	losses = json_object_get(json_object_get(lsb_summary_point(summary, "two"), "bounds"), "losses");
+	run_set_ledger(0, "compute_s", 15.8);
+	run_set_ledger(0, "wait_s", 0);
+	run_set_ledger(0, "transfer_s", 0);
+	run_set_ledger(0, "overhead_s", 0.2);
+	run_set_ledger(0, "unattributed_s", 0);
+	run_set_ledger(6, "compute_s", 7.5);
+	run_set_ledger(6, "wait_s", 2.25);
+	run_set_ledger(6, "transfer_s", 0.125);
+	run_set_ledger(6, "overhead_s", 0.125);
+	run_set_ledger(6, "unattributed_s", 0);
+	run_summarise();
+	losses = json_object_get(json_object_get(lsb_summary_point(run_summary, "two"), "bounds"), "losses");
 	json_array_foreach(json_object_get(losses, "terms"), i, term)
 	{
 		sum += json_number_value(json_object_get(term, "share"));
@@ -200,9 +109,9 @@ END_TEST
 
 START_TEST(memory_shared_explains_no_more_than_what_computing_grew)
 {
-	set_ledger(0, "compute_s", 14);
-	set_ledger(6, "compute_s", 7.5); /* half a second more than half of 14 */
-	summarise();
+	run_set_ledger(0, "compute_s", 14);
+	run_set_ledger(6, "compute_s", 7.5); /* half a second more than half of 14 */
+	run_summarise();
 	/* reading 20 GB at 4 instead of 8 GB/s would cost 2.5 s */
 	ck_assert_double_eq_tol(share("memory"), 0.05, 1e-9);
 	ck_assert_double_eq_tol(share("compute"), 0, 1e-9);
@@ -214,9 +123,9 @@ START_TEST(a_prediction_names_its_remainder)
 	const json_t *predicted;
 	double link, memory;
 
-	summarise();
-	predicted =
-		json_object_get(json_object_get(lsb_summary_point(summary, "two"), "bounds"), "predicted");
+	run_summarise();
+	predicted = json_object_get(json_object_get(lsb_summary_point(run_summary, "two"), "bounds"),
+				    "predicted");
 	link = json_number_value(json_object_get(json_object_get(predicted, "shares"), "link"));
 	memory = json_number_value(json_object_get(json_object_get(predicted, "shares"), "memory"));
 	ck_assert_double_eq_tol(link, 0.025, 1e-9);  /* the replay with messages takes 0.25 s more */
@@ -228,10 +137,10 @@ END_TEST
 
 START_TEST(unequal_work_is_not_taken_apart)
 {
-	set_metric(6, "generated_tokens", 240);
-	summarise();
+	run_set_metric(6, "generated_tokens", 240);
+	run_summarise();
 	ck_assert(json_is_null(
-		json_object_get(json_object_get(lsb_summary_point(summary, "two"), "bounds"), "losses")));
+		json_object_get(json_object_get(lsb_summary_point(run_summary, "two"), "bounds"), "losses")));
 }
 END_TEST
 
@@ -239,7 +148,7 @@ END_TEST
 
 START_TEST(a_sound_run_breaks_no_rule)
 {
-	summarise();
+	run_summarise();
 	ck_assert_uint_eq(n_fired(), 0);
 }
 END_TEST
@@ -247,22 +156,22 @@ END_TEST
 /* Its "102.5 %". */
 START_TEST(an_efficiency_above_one_needs_a_cause)
 {
-	set_metric(6, "run_s", 7.8);
-	set_metric(6, "tokens_per_s", 250 / 7.8);
-	set_metric(6, "replay_s", 7.7);
-	set_ledger(6, "compute_s", 5.5);
-	summarise();
+	run_set_metric(6, "run_s", 7.8);
+	run_set_metric(6, "tokens_per_s", 250 / 7.8);
+	run_set_metric(6, "replay_s", 7.7);
+	run_set_ledger(6, "compute_s", 5.5);
+	run_summarise();
 	assert_fires("efficiency_above_one", "two", "implausible", "parts of the model may stay in caches");
-	set_ledger(6, "compute_s", 8);
-	summarise();
+	run_set_ledger(6, "compute_s", 8);
+	run_summarise();
 	assert_fires("efficiency_above_one", "two", "implausible", "no cause is known");
 }
 END_TEST
 
 START_TEST(a_speedup_above_its_bound_is_implausible)
 {
-	set_metric(6, "replay_s", 10.5);
-	summarise();
+	run_set_metric(6, "replay_s", 10.5);
+	run_summarise();
 	assert_fires("speedup_above_bound", "two", "implausible", "the bound of its own schedule");
 }
 END_TEST
@@ -270,10 +179,10 @@ END_TEST
 /* "Communication" that was start-up and waiting. */
 START_TEST(transfer_that_the_link_does_not_explain_is_named)
 {
-	set_rank(6, "messages_received", 1000);
-	set_rank(6, "bytes_received", 1000000);
-	set_metric(6, "communication_s", 1.89);
-	summarise();
+	run_set_rank(6, "messages_received", 1000);
+	run_set_rank(6, "bytes_received", 1000000);
+	run_set_metric(6, "communication_s", 1.89);
+	run_summarise();
 	assert_fires("transfer_explained", "two", "unexplained_transfer", "processes that were not running");
 }
 END_TEST
@@ -282,17 +191,17 @@ END_TEST
 START_TEST(communication_that_does_not_grow_is_start_up_or_waiting)
 {
 	const struct crafted points[] = {
-		TWO, { "more", "pipeline", "strong", 2, 1, 2, 10, 6, NULL, NULL, NULL, NULL, 0 }
+		CRAFTED_TWO, { "more", "pipeline", "strong", 2, 1, 2, 10, 6, NULL, NULL, NULL, NULL, 0 }
 	};
 
-	json_array_clear(launches);
-	json_decref(header);
-	header = crafted_header(points, 2);
-	add(&points[0], 12.22, 12, 250);
-	add(&points[1], 24.67, 24, 500);
-	set_metric(0, "communication_s", 1.89);
-	set_metric(6, "communication_s", 2.12);
-	summarise();
+	json_array_clear(run_launches);
+	json_decref(run_header);
+	run_header = crafted_header(points, 2);
+	run_add(&points[0], 12.22, 12, 250);
+	run_add(&points[1], 24.67, 24, 500);
+	run_set_metric(0, "communication_s", 1.89);
+	run_set_metric(6, "communication_s", 2.12);
+	run_summarise();
 	assert_fires("communication_grows", "more", "unexplained_transfer", "do not grow with what is sent");
 }
 END_TEST
@@ -300,8 +209,8 @@ END_TEST
 /* Every rank read the whole checkpoint. */
 START_TEST(a_rank_that_reads_the_whole_model_is_implausible)
 {
-	set_rank(6, "load_bytes", 96 << 20);
-	summarise();
+	run_set_rank(6, "load_bytes", 96 << 20);
+	run_summarise();
 	assert_fires("load_shrinks", "two", "implausible", "holds a part of the model");
 }
 END_TEST
@@ -309,17 +218,17 @@ END_TEST
 /* 2.68 s to 3.22 s for half the layers. */
 START_TEST(loading_longer_though_less_is_read_is_implausible)
 {
-	set_metric(0, "load_s", 2.68);
-	set_metric(6, "load_s", 3.22);
-	summarise();
+	run_set_metric(0, "load_s", 2.68);
+	run_set_metric(6, "load_s", 3.22);
+	run_summarise();
 	assert_fires("load_shrinks", "two", "implausible", "something else than reading");
 }
 END_TEST
 
 START_TEST(a_latency_that_is_inverse_throughput_is_implausible)
 {
-	set_metric(6, "e2e_mean_s", 2);
-	summarise();
+	run_set_metric(6, "e2e_mean_s", 2);
+	run_summarise();
 	assert_fires("latency_measured", "two", "implausible", "inverse throughput");
 }
 END_TEST
@@ -327,8 +236,8 @@ END_TEST
 /* 32.5 as the mean of rates beside an aggregate of 32.23. */
 START_TEST(a_mean_of_rates_is_no_rate)
 {
-	set_metric(6, "tokens_per_s", 25.25);
-	summarise();
+	run_set_metric(6, "tokens_per_s", 25.25);
+	run_summarise();
 	assert_fires("ratio_of_totals", "two", "implausible", "not the tokens of a launch by its time");
 }
 END_TEST
@@ -336,8 +245,8 @@ END_TEST
 /* 1 / mean latency = 2.05 a second, where 15 requests took 22.16 s. */
 START_TEST(a_request_rate_from_latencies_is_no_rate)
 {
-	set_metric(6, "requests_per_s", 2.05);
-	summarise();
+	run_set_metric(6, "requests_per_s", 2.05);
+	run_summarise();
 	assert_fires("ratio_of_totals", "two", "implausible",
 		     "not the completed requests of a launch by its time");
 }
@@ -347,23 +256,23 @@ END_TEST
 START_TEST(a_baseline_that_nobody_measured_gives_no_ratio)
 {
 	for (int i = 0; i < 6; i++)
-		json_array_remove(launches, 0);
-	summarise();
+		json_array_remove(run_launches, 0);
+	run_summarise();
 	assert_fires("baseline_measured", "two", "no_baseline", "there is no speedup");
-	ck_assert(json_is_null(
-		json_object_get(json_object_get(lsb_summary_point(summary, "two"), "scaling"), "speedup")));
+	ck_assert(json_is_null(json_object_get(
+		json_object_get(lsb_summary_point(run_summary, "two"), "scaling"), "speedup")));
 }
 END_TEST
 
 /* 5 of 10 lost, "100 % success". */
 START_TEST(lost_requests_are_counted)
 {
-	set_metric(6, "success_rate", 0.4);
-	summarise();
+	run_set_metric(6, "success_rate", 0.4);
+	run_summarise();
 	ck_assert_ptr_nonnull(fired("nothing_lost", "two"));
 	ck_assert_ptr_nonnull(strstr(fired("nothing_lost", "two"), "3 of 5 requests were lost"));
 	ck_assert_ptr_nonnull(json_object_get(
-		json_object_get(lsb_summary_point(summary, "two"), "flag_reasons"), "failed_requests"));
+		json_object_get(lsb_summary_point(run_summary, "two"), "flag_reasons"), "failed_requests"));
 }
 END_TEST
 
@@ -371,17 +280,17 @@ START_TEST(tokens_that_do_not_reconcile_are_implausible)
 {
 	json_t *work;
 
-	set_metric(6, "generated_tokens", 249);
-	set_metric(6, "tokens_per_s", 24.9);
-	summarise();
+	run_set_metric(6, "generated_tokens", 249);
+	run_set_metric(6, "tokens_per_s", 24.9);
+	run_summarise();
 	assert_fires("tokens_reconcile", "two", "implausible", "249 tokens were generated where 250");
-	set_metric(6, "generated_tokens", 250);
-	set_metric(6, "tokens_per_s", 25);
+	run_set_metric(6, "generated_tokens", 250);
+	run_set_metric(6, "tokens_per_s", 25);
 	for (size_t i = 6; i < 12; i++) {
-		work = json_object_get(json_array_get(json_object_get(launch(i), "work"), 1), "decode");
+		work = json_object_get(json_array_get(json_object_get(run_launch(i), "work"), 1), "decode");
 		json_object_set_new(work, "tokens", json_real(244));
 	}
-	summarise();
+	run_summarise();
 	assert_fires("tokens_reconcile", "two", "implausible", "the ranks computed");
 }
 END_TEST
@@ -391,8 +300,8 @@ START_TEST(speedups_of_one_kind_have_one_formula)
 	const json_t *scaling, *point;
 	size_t i;
 
-	summarise();
-	json_array_foreach(json_object_get(summary, "points"), i, point)
+	run_summarise();
+	json_array_foreach(json_object_get(run_summary, "points"), i, point)
 	{
 		scaling = json_object_get(point, "scaling");
 		ck_assert_str_eq(json_string_value(json_object_get(scaling, "formula")),
@@ -406,7 +315,7 @@ END_TEST
 
 static const json_t *comparison(void)
 {
-	const json_t *symmetry = json_object_get(lsb_summary_point(summary, "two"), "symmetry");
+	const json_t *symmetry = json_object_get(lsb_summary_point(run_summary, "two"), "symmetry");
 
 	return json_array_get(json_object_get(symmetry, "comparisons"), 0);
 }
@@ -414,7 +323,8 @@ static const json_t *comparison(void)
 /* Stage 1 of launch i computes `factor` times as long as stage 0. */
 static void slow_stage(size_t i, double factor)
 {
-	json_t *work = json_object_get(json_array_get(json_object_get(launch(6 + i), "work"), 1), "decode");
+	json_t *work =
+		json_object_get(json_array_get(json_object_get(run_launch(6 + i), "work"), 1), "decode");
 
 	json_object_set_new(work, "compute_s", json_real(5 * factor));
 }
@@ -423,7 +333,7 @@ static void slow_stage(size_t i, double factor)
 START_TEST(one_slow_launch_makes_no_slower_node)
 {
 	slow_stage(0, 1.6);
-	summarise();
+	run_summarise();
 	ck_assert_str_eq(json_string_value(json_object_get(comparison(), "verdict")), "no difference seen");
 	ck_assert_ptr_null(fired("symmetry_tested", "two"));
 }
@@ -433,7 +343,7 @@ START_TEST(a_node_that_is_slower_in_every_launch_is_called_so)
 {
 	for (size_t i = 0; i < 6; i++)
 		slow_stage(i, 1.1 + 0.01 * (double)i);
-	summarise();
+	run_summarise();
 	ck_assert_str_eq(json_string_value(json_object_get(comparison(), "verdict")), "slower");
 	ck_assert_double_le(json_number_value(json_object_get(comparison(), "p_adjusted")), 0.05);
 }
@@ -449,22 +359,22 @@ START_TEST(weak_scaling_compares_the_answers_of_equal_prompts)
 	const json_t *outputs;
 	json_t *requests;
 
-	json_array_clear(launches);
-	json_decref(header);
-	header = crafted_header(points, 2);
-	add(&points[0], 16, 15, 250);
-	add(&points[1], 24, 23, 500);
+	json_array_clear(run_launches);
+	json_decref(run_header);
+	run_header = crafted_header(points, 2);
+	run_add(&points[0], 16, 15, 250);
+	run_add(&points[1], 24, 23, 500);
 	for (size_t i = 6; i < 12; i++)
-		json_object_set_new(launch(i), "outputs_sha256", json_string("of ten"));
-	summarise();
-	outputs = json_object_get(lsb_summary_point(summary, "two"), "outputs");
+		json_object_set_new(run_launch(i), "outputs_sha256", json_string("of ten"));
+	run_summarise();
+	outputs = json_object_get(lsb_summary_point(run_summary, "two"), "outputs");
 	ck_assert(json_is_true(json_object_get(outputs, "equal_to_baseline")));
 	ck_assert_int_eq(json_integer_value(json_object_get(outputs, "compared")), 10);
 	/* request 7 asks what request 2 asks */
-	requests = json_object_get(json_array_get(json_object_get(launch(6), "ranks"), 0), "requests");
+	requests = json_object_get(json_array_get(json_object_get(run_launch(6), "ranks"), 0), "requests");
 	json_object_set_new(json_array_get(requests, 7), "ids", json_pack("[i, i]", 2, 8));
-	summarise();
-	outputs = json_object_get(lsb_summary_point(summary, "two"), "outputs");
+	run_summarise();
+	outputs = json_object_get(lsb_summary_point(run_summary, "two"), "outputs");
 	ck_assert(json_is_false(json_object_get(outputs, "equal_to_baseline")));
 	ck_assert_int_eq(json_integer_value(json_object_get(outputs, "equal")), 9);
 	ck_assert_int_eq(json_integer_value(json_object_get(outputs, "first_divergence")), 1);
@@ -528,9 +438,9 @@ START_TEST(every_sentence_cites_points_and_a_rule)
 	const json_t *finding;
 	size_t i, n = 0;
 
-	summarise();
+	run_summarise();
 	for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++)
-		json_array_foreach(findings(parts[k]), i, finding)
+		json_array_foreach(run_findings(parts[k]), i, finding)
 		{
 			ck_assert_uint_gt(json_array_size(json_object_get(finding, "points")), 0);
 			ck_assert_uint_gt(json_string_length(json_object_get(finding, "text")), 20);
@@ -547,8 +457,8 @@ START_TEST(the_summary_says_why_two_nodes_are_not_twice_as_fast)
 	const char *text = NULL;
 	size_t i;
 
-	summarise();
-	json_array_foreach(findings("summary"), i, finding)
+	run_summarise();
+	json_array_foreach(run_findings("summary"), i, finding)
 	{
 		const char *its = json_string_value(json_object_get(finding, "text"));
 
@@ -565,8 +475,8 @@ START_TEST(a_grade_is_of_the_worst_point_and_tells_its_rule)
 	const json_t *grade;
 	size_t i;
 
-	summarise();
-	json_array_foreach(findings("grades"), i, grade)
+	run_summarise();
+	json_array_foreach(run_findings("grades"), i, grade)
 	{
 		if (strcmp(json_string_value(json_object_get(grade, "name")), "Scaling") != 0)
 			continue;
@@ -586,9 +496,9 @@ START_TEST(few_launches_are_advised_against)
 	int found = 0;
 	size_t i;
 
-	json_array_remove(launches, 11);
-	summarise();
-	json_array_foreach(findings("recommendations"), i, finding)
+	json_array_remove(run_launches, 11);
+	run_summarise();
+	json_array_foreach(run_findings("recommendations"), i, finding)
 	{
 		found |= strcmp(json_string_value(json_object_get(finding, "kind")), "reps") == 0;
 	}
@@ -600,7 +510,7 @@ static TCase *plausibility(void)
 {
 	TCase *tc = tcase_create("plausibility");
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, run_set_up, run_tear_down);
 	tcase_add_test(tc, a_sound_run_breaks_no_rule);
 	tcase_add_test(tc, an_efficiency_above_one_needs_a_cause);
 	tcase_add_test(tc, a_speedup_above_its_bound_is_implausible);
@@ -627,7 +537,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_checked_fixture(tc, run_set_up, run_tear_down);
 	tcase_add_test(tc, losses_add_up_to_what_is_missing_of_the_efficiency);
 	tcase_add_test(tc, memory_shared_explains_no_more_than_what_computing_grew);
 	tcase_add_test(tc, a_prediction_names_its_remainder);

@@ -113,20 +113,31 @@ static void say_missing(const json_t *summary, const json_t *point, json_t *list
 				       lsb_look_text(point, "reason")));
 }
 
+static void say_flag(const json_t *point, const char *flag, const char *opening, json_t *list)
+{
+	const json_t *reasons = json_object_get(point, "flag_reasons");
+
+	if (json_object_get(reasons, flag))
+		keep(list, lsb_finding("what breaks a rule of plausibility is told with its reason",
+				       (const json_t *const[]){ point, NULL }, "%s %s: %s.", opening,
+				       lsb_finding_name(point), lsb_look_text(reasons, flag)));
+}
+
 /* Numbers that a rule of plausible.h does not let pass. */
 static void say_implausible(const json_t *summary, const json_t *point, json_t *list)
 {
-	static const char *const flags[] = { "implausible", "unexplained_transfer", "no_baseline",
-					     "failed_requests" };
-	const json_t *reasons = json_object_get(point, "flag_reasons");
+	(void)summary;
+	say_flag(point, "implausible", "Do not rely on", list);
+}
+
+/* What to know beside the answer, and so behind it. */
+static void say_mind(const json_t *summary, const json_t *point, json_t *list)
+{
+	static const char *const flags[] = { "unexplained_transfer", "no_baseline", "failed_requests" };
 
 	(void)summary;
 	for (size_t i = 0; i < LSB_COUNT(flags); i++)
-		if (json_object_get(reasons, flags[i]))
-			keep(list, lsb_finding("what breaks a rule of plausibility is told with its reason",
-					       (const json_t *const[]){ point, NULL }, "%s %s: %s.",
-					       i == 0 ? "Do not rely on" : "Mind", lsb_finding_name(point),
-					       lsb_look_text(reasons, flags[i])));
+		say_flag(point, flags[i], "Mind", list);
 }
 
 static void say_speedup(const json_t *summary, const json_t *point, json_t *list)
@@ -332,26 +343,29 @@ static void say_outputs(const json_t *summary, json_t *list)
 	free(equal);
 }
 
-static json_t *summary_sentences(const json_t *summary)
+static json_t *summary_sentences(const json_t *summary, const json_t *grades)
 {
+	static void (*const trouble[])(const json_t *, const json_t *, json_t *) = { say_missing,
+										     say_implausible };
 	static void (*const rules[])(const json_t *, const json_t *,
-				     json_t *) = { say_missing, say_implausible, say_speedup,
-						   say_losses,	say_predicted,	 say_concurrency,
-						   say_cores,	say_batch,	 say_symmetry };
-	json_t *list = json_array();
+				     json_t *) = { say_speedup, say_losses, say_predicted, say_concurrency,
+						   say_cores,	say_batch,  say_symmetry,  say_mind };
+	json_t *list = json_array(), *busy = lsb_finding_busy(summary, grades);
 	const json_t *point;
 	size_t i;
 
+	if (busy)
+		keep(list, busy);
 	/* trouble first, over all points; then point by point, so that a speedup and its why stand together
 	 */
-	for (size_t rule = 0; rule < 2; rule++)
+	for (size_t rule = 0; rule < LSB_COUNT(trouble); rule++)
 		json_array_foreach(json_object_get(summary, "points"), i, point)
 		{
-			rules[rule](summary, point, list);
+			trouble[rule](summary, point, list);
 		}
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
-		for (size_t rule = 2; rule < LSB_COUNT(rules); rule++)
+		for (size_t rule = 0; rule < LSB_COUNT(rules); rule++)
 			rules[rule](summary, point, list);
 	}
 	say_outputs(summary, list);
@@ -361,10 +375,11 @@ static json_t *summary_sentences(const json_t *summary)
 json_t *lsb_findings(const json_t *header, json_t *summary)
 {
 	json_t *checks = lsb_plausible_checks(header, summary); /* first: sentences speak of its flags */
+	json_t *grades = lsb_findings_grades(summary);
 
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "generated",
 			 "by rules on the numbers of this file; nothing here was written by hand", "summary",
-			 summary_sentences(summary), "grades", lsb_findings_grades(summary), "bottlenecks",
+			 summary_sentences(summary, grades), "grades", grades, "bottlenecks",
 			 lsb_findings_bottlenecks(summary), "recommendations",
-			 lsb_findings_recommendations(summary), "checks", checks);
+			 lsb_findings_recommendations(summary, grades), "checks", checks);
 }

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+#define LSB_GRADE_PRECISION "Precision" /* name of a grade that others look up */
+
 /*
  * The "findings" of docs/summary.md of a `summary` that has all else; `header` is
  * the journal's. Sets the flags of plausible.h. New reference.
@@ -17,9 +19,15 @@ json_t *lsb_findings(const json_t *header, json_t *summary);
 
 /* --- the parts, one file each; each returns a list that is a new reference --- */
 
-json_t *lsb_findings_grades(const json_t *summary);	     /* grades.c */
-json_t *lsb_findings_bottlenecks(const json_t *summary);     /* bottleneck.c */
-json_t *lsb_findings_recommendations(const json_t *summary); /* advice.c */
+json_t *lsb_findings_grades(const json_t *summary);				   /* grades.c */
+json_t *lsb_findings_bottlenecks(const json_t *summary);			   /* bottleneck.c */
+json_t *lsb_findings_recommendations(const json_t *summary, const json_t *grades); /* advice.c */
+
+/*
+ * That the gate found the machine unfit, or else that the grade of precision is F; NULL when neither is so
+ * (busy.c). New reference.
+ */
+json_t *lsb_finding_busy(const json_t *summary, const json_t *grades);
 
 /* --- what they share, in findings.c --- */
 

@@ -108,7 +108,7 @@ static const struct grade grades[] = {
 	  1,
 	  { 1.10, 1.25, 1.50, 2.00 },
 	  evenness },
-	{ "Precision",
+	{ LSB_GRADE_PRECISION,
 	  "half width of the run time's 95 % interval / median",
 	  "%",
 	  1,

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recommendations on how many sequences there are at once: the batch, the groups
+ * in flight, the prompts that fill them.
+ */
+#include <math.h>
+
+#include "base/base.h"
+#include "measure/advice.h"
+#include "measure/findings.h"
+#include "measure/look.h"
+
+/* --- batch --- */
+
+static const json_t *batch_baseline(const json_t *summary, const json_t *point)
+{
+	return lsb_advice_point(summary, json_object_get(lsb_look_scaling(point, "batch_gain"), "baseline"));
+}
+
+/* The best measured batch over batch 1 at equal nodes; once for each baseline. */
+void lsb_advise_batch(const json_t *summary, const json_t *point, json_t *list)
+{
+	const json_t *baseline = batch_baseline(summary, point),
+		     *gain = lsb_look_scaling(point, "batch_gain");
+	const json_t *other;
+	int is_largest = 1;
+	size_t i;
+
+	if (!baseline || baseline == point || lsb_advice_verdict(gain) != LSB_VERDICT_FASTER)
+		return;
+	json_array_foreach(json_object_get(summary, "points"), i, other)
+	{
+		if (batch_baseline(summary, other) != baseline)
+			continue;
+		if (lsb_look_median(other, "tokens_per_s") > lsb_look_median(point, "tokens_per_s"))
+			return;
+		is_largest = is_largest && lsb_look_number(other, "batch") <= lsb_look_number(point, "batch");
+	}
+	lsb_advise(
+		list,
+		lsb_finding(
+			"the batch with the most tokens/s at equal nodes",
+			(const json_t *const[]){ point, baseline, NULL },
+			"On %.0f node%s take batch %.0f: %s gave %.2f times the tokens/s of %s (faster)%s.",
+			lsb_look_number(point, "nodes"), lsb_look_number(point, "nodes") > 1 ? "s" : "",
+			lsb_look_number(point, "batch"), lsb_finding_name(point),
+			lsb_look_number(gain, "value"), lsb_finding_name(baseline),
+			is_largest ? "; a larger one was not measured" : ""),
+		"batch", "measured", lsb_look_number(gain, "value"),
+		lsb_format("batch = %.0f", lsb_look_number(point, "batch")));
+}
+
+/*
+ * Twice the batch reads the weights half as often; arithmetic stays. For the most
+ * nodes, where no larger batch was measured on as many.
+ */
+void lsb_advise_larger_batch(const json_t *summary, const json_t *point, json_t *list)
+{
+	const json_t *decode = json_object_get(json_object_get(point, "bounds"), "decode");
+	const double bytes_s = lsb_look_number(decode, "bytes_s"), macs_s = lsb_look_number(decode, "macs_s");
+	const double saved_s =
+		fmin(bytes_s, lsb_look_number(decode, "measured_s")) - fmax(bytes_s / 2, macs_s);
+	const double run_s = lsb_look_median(point, "run_s"), batch = lsb_look_number(point, "batch");
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "points"), i, other)
+	{
+		const double more = lsb_look_number(other, "nodes") - lsb_look_number(point, "nodes");
+
+		if (more > 0 || (more == 0 && lsb_look_number(other, "batch") > batch))
+			return;
+	}
+	if (!lsb_look_is(decode, "limit", "memory") || !(saved_s > 0) || saved_s >= run_s ||
+	    lsb_look_number(point, "prompts") < 2 * lsb_look_number(point, "concurrency"))
+		return;
+	lsb_advise(
+		list,
+		lsb_finding(
+			"decode is bound by memory, and twice the batch reads the weights half as often",
+			(const json_t *const[]){ point, NULL },
+			"%s: batch %.0f instead of %.0f should be up to %.2f times as fast, since decoding "
+			"waits for weights from memory and a larger batch reads them less often.",
+			lsb_finding_name(point), batch * 2, batch, run_s / (run_s - saved_s)),
+		"batch", "predicted", run_s / (run_s - saved_s), lsb_format("batch = %.0f", batch * 2));
+}
+
+/* --- prompts in flight --- */
+
+void lsb_advise_in_flight(const json_t *point, json_t *list)
+{
+	const double share = lsb_advice_share(point, "bubble"), gain = 1 / (1 - share);
+	const double stages = lsb_look_number(point, "stages"), flight = lsb_look_number(point, "in_flight");
+	const double prompts = lsb_look_number(point, "prompts"),
+		     slots = lsb_look_number(point, "concurrency");
+	const double rounds = slots > 0 ? ceil(prompts / slots) : 0;
+	const json_t *const points[] = { point, NULL };
+
+	if (stages < 2 || share < LSB_ADVICE_NOTABLE || share >= 1)
+		return;
+	if (flight < stages)
+		lsb_advise(
+			list,
+			lsb_finding(
+				"fewer groups in flight than stages leave stages idle", points,
+				"%s: %.0f group%s in flight cannot keep %.0f stages busy; with %.0f the run "
+				"would be up to %.2f times as fast.",
+				lsb_finding_name(point), flight, flight > 1 ? "s" : "", stages, stages, gain),
+			"in_flight", "predicted", gain, lsb_format("in_flight = %.0f", stages));
+	else if (rounds * slots > prompts)
+		lsb_advise(
+			list,
+			lsb_finding(
+				"prompts that do not fill the last round leave stages idle", points,
+				"%s: %.0f prompts in %.0f at once leave the last round with %.0f; with a "
+				"full queue (%.0f prompts, or a long one) the idle %.0f %% shrink, and the "
+				"rate grows up to %.2f times.",
+				lsb_finding_name(point), prompts, slots, prompts - (rounds - 1) * slots,
+				rounds * slots, share * 100, gain),
+			"prompts", "predicted", gain, lsb_format("prompts = %.0f", rounds * slots));
+	else
+		lsb_advise(
+			list,
+			lsb_finding(
+				"stages idle although groups in flight are as many as stages", points,
+				"%s: stages are idle %.0f %% of the run with %.0f groups in flight; one more "
+				"lets prompts of one overlap decoding of another, for up to %.2f times.",
+				lsb_finding_name(point), share * 100, flight, gain),
+			"in_flight", "predicted", gain, lsb_format("in_flight = %.0f", flight + 1));
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is recommended of crafted runs, what is not, and what is told first. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crafted_run.h"
+
+/* Launch i of the six from `first` on takes run_s x (1 +- wobble), in turn. */
+static void wobble(size_t first, double run_s, double by)
+{
+	for (size_t i = first; i < first + 6; i++) {
+		json_t *metrics = json_object_get(run_launch(i), "metrics");
+		const double its = run_s * (i % 2 ? 1 + by : 1 - by);
+
+		json_object_set_new(metrics, "run_s", json_real(its));
+		json_object_set_new(metrics, "tokens_per_s", json_real(250 / its));
+	}
+}
+
+/* One and two nodes, and one node with twice the batch and one with two threads, of these run times. */
+static void add_means(double concurrency_s, double cores_s)
+{
+	const struct crafted points[] = {
+		CRAFTED_ONE,
+		{ "two", "pipeline", "strong", 2, 1, 2, 5, 6, "one", "wide", "cores", "two", 0 },
+		{ "wide", "wide", "strong", 1, 2, 1, 5, 6, "wide", NULL, NULL, "one", 0 },
+		{ "cores", "cores", "strong", 1, 1, 1, 5, 6, "cores", NULL, NULL, "cores", 0 }
+	};
+
+	json_decref(run_header);
+	run_header = crafted_header(points, 4);
+	run_add(&points[2], concurrency_s, concurrency_s, 250);
+	run_add(&points[3], cores_s, cores_s, 250);
+}
+
+static const json_t *recommended(const char *kind, const char *basis)
+{
+	const json_t *finding;
+	size_t i;
+
+	json_array_foreach(run_findings("recommendations"), i, finding)
+	{
+		if (strcmp(json_string_value(json_object_get(finding, "kind")), kind) == 0 &&
+		    strcmp(json_string_value(json_object_get(finding, "basis")), basis) == 0)
+			return finding;
+	}
+	return NULL;
+}
+
+static void assert_says(const json_t *finding, const char *words)
+{
+	const char *text = json_string_value(json_object_get(finding, "text"));
+
+	ck_assert_msg(text && strstr(text, words), "%s", text ? text : "no such finding");
+}
+
+START_TEST(a_difference_that_was_not_seen_is_not_recommended)
+{
+	add_means(9.5, 22); /* medians say 0.95 and 2.2 times */
+	wobble(6, 10, 0.6);
+	wobble(12, 9.5, -0.6);
+	wobble(18, 22, -0.6);
+	run_summarise();
+	ck_assert_ptr_null(recommended("nodes", "measured"));
+}
+END_TEST
+
+START_TEST(nodes_that_are_faster_are_kept)
+{
+	add_means(12, 15);
+	run_summarise();
+	assert_says(recommended("nodes", "measured"), "Keep the 2 nodes");
+	ck_assert_double_eq_tol(json_number_value(json_object_get(recommended("nodes", "measured"), "gain")),
+				1.5, 1e-9);
+}
+END_TEST
+
+START_TEST(one_node_that_is_faster_silences_keep_the_nodes)
+{
+	const json_t *finding;
+	size_t i;
+
+	add_means(9, 22); /* as many sequences on one node: faster; as many cores: slower */
+	run_summarise();
+	assert_says(recommended("nodes", "measured"), "take one with as many sequences at once");
+	json_array_foreach(run_findings("recommendations"), i, finding)
+	{
+		ck_assert_ptr_null(strstr(json_string_value(json_object_get(finding, "text")), "Keep the"));
+	}
+}
+END_TEST
+
+START_TEST(a_busy_machine_is_told_first)
+{
+	const json_t *first;
+
+	wobble(6, 10, 0.6);
+	run_summarise();
+	first = json_array_get(run_findings("recommendations"), 0);
+	assert_says(first, "Nothing can be recommended from differences that were not seen");
+	assert_says(json_array_get(run_findings("summary"), 0), "is known to +- 60 % alone");
+	ck_assert(json_is_null(json_object_get(first, "gain")));
+}
+END_TEST
+
+START_TEST(a_run_that_the_gate_let_pass_unwillingly_is_told_first)
+{
+	json_object_set_new(run_header, "gated", json_pack("[s]", "load 3.2 on 2 cores"));
+	run_summarise();
+	assert_says(json_array_get(run_findings("recommendations"), 0), "load 3.2 on 2 cores");
+}
+END_TEST
+
+START_TEST(a_quiet_run_says_nothing_of_a_busy_machine)
+{
+	run_summarise();
+	ck_assert_ptr_null(recommended("quiet", "stated"));
+	assert_says(json_array_get(run_findings("summary"), 0), "times as fast as one node");
+}
+END_TEST
+
+START_TEST(what_to_mind_comes_behind_the_answer)
+{
+	const json_t *finding;
+	int minds = 0;
+	size_t i;
+
+	run_set_rank(6, "messages_received", 1000);
+	run_set_rank(6, "bytes_received", 1000000);
+	run_set_metric(6, "communication_s", 1.89);
+	run_summarise();
+	assert_says(json_array_get(run_findings("summary"), 0), "times as fast as one node");
+	json_array_foreach(run_findings("summary"), i, finding)
+	{
+		minds += strstr(json_string_value(json_object_get(finding, "text")), "Mind pipeline") != NULL;
+	}
+	ck_assert_int_eq(minds, 1);
+}
+END_TEST
+
+static TCase *advice(void)
+{
+	TCase *tc = tcase_create("advice");
+
+	tcase_add_checked_fixture(tc, run_set_up, run_tear_down);
+	tcase_add_test(tc, a_difference_that_was_not_seen_is_not_recommended);
+	tcase_add_test(tc, nodes_that_are_faster_are_kept);
+	tcase_add_test(tc, one_node_that_is_faster_silences_keep_the_nodes);
+	tcase_add_test(tc, a_busy_machine_is_told_first);
+	tcase_add_test(tc, a_run_that_the_gate_let_pass_unwillingly_is_told_first);
+	tcase_add_test(tc, a_quiet_run_says_nothing_of_a_busy_machine);
+	tcase_add_test(tc, what_to_mind_comes_behind_the_answer);
+	return tc;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("advice");
+	SRunner *runner;
+	int failed;
+
+	suite_add_tcase(suite, advice());
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
