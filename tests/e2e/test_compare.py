@@ -70,6 +70,17 @@ class Test(Case):
             self.assertIs(pair["outputs_equal"], True)
         self.compare(folder, "pipe nodes=2", "pipe nodes=1", "--metric", "run_s", status=1)
 
+    def test_two_named_sets_of_one_transport_compare_by_axis(self):
+        self.run_suite(suite("[case pipe]\nnodes = 2\nsweep.transport = slow, slower\n"
+                             "[transport slow]\nplugin = fault:tcp\ndelay = 1us\n"
+                             "[transport slower]\nplugin = fault:tcp\ndelay = 2us\n", reps=ROUNDS))
+        folder = self.folder_with("one", lambda label, round_: (2 if "slower" in label else 1) + 0.001 * round_)
+        for axis, what, status in (("transport", "pipe: transport slower against slow", 1),
+                                   ("transport=slower,slow", "pipe: transport slow against slower", 0)):
+            (pair,) = self.compare(folder, "--axis", axis, "--metric", "run_s", status=status)["pairs"]
+            self.assertEqual(pair["what"], what)
+            self.assertEqual(pair["metrics"]["run_s"]["pairs"], ROUNDS)
+
     def test_names_and_folders_that_are_not_there(self):
         self.run_once()
         self.lsbench("compare", self.results, "--axis", "colour", status=2)

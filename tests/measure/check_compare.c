@@ -193,6 +193,72 @@ START_TEST(an_axis_pairs_points_that_differ_in_it_alone)
 }
 END_TEST
 
+/* Three sets of one plugin, as `sweep.transport = plain, slow, slower` makes them, and its baseline's twin.
+ */
+static json_t *named_sets(void)
+{
+	static const char *const names[] = { "plain", "slow", "slower" }, *const delays[] = { NULL, "1ms",
+											      "2ms" };
+	json_t *points = json_array();
+
+	for (size_t i = 0; i < 3; i++) {
+		char id[3] = { '0', (char)('1' + i), '\0' }, values[64];
+		json_t *p;
+
+		(void)snprintf(values, sizeof(values), "batch=1 transport=%s", names[i]);
+		p = point(id, "one", values, 1.0 + (double)i);
+		if (delays[i])
+			set_param(p, "transport.delay", delays[i]);
+		json_array_append_new(points, p);
+	}
+	return json_pack("{s:o}", "points", points);
+}
+
+START_TEST(named_sets_of_one_plugin_are_values_of_its_axis)
+{
+	static const struct {
+		const char *axis;
+		size_t pairs;
+		const char *what;
+	} cases[] = { { "transport", 2, "one batch=1: transport slow against plain" },
+		      { "transport=slower,plain", 1, "one batch=1: transport plain against slower" },
+		      { "transport=tcp", 2, "one batch=1: transport slow against plain" },
+		      { "transport.delay", 2,
+			"one batch=1 transport=slow: transport.delay 1ms against the default" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct lsb_compare_options options = { .axis = cases[i].axis,
+							     .metrics = metrics,
+							     .n_metrics = 1 };
+		json_t *out = within(named_sets(), &options);
+
+		ck_assert_uint_eq(json_array_size(json_object_get(out, "pairs")), cases[i].pairs);
+		ck_assert_str_eq(json_string_value(json_object_get(pair_of(out, 0), "what")), cases[i].what);
+		json_decref(out);
+	}
+}
+END_TEST
+
+START_TEST(options_tell_what_differs_where_names_do_not)
+{
+	json_t *a = point("01", "one", "transport.delay=1ms", 1.0),
+	       *b = point("02", "one", "transport.delay=2ms", 2.0), *out;
+	const struct lsb_compare_options options = { .axis = "transport",
+						     .metrics = metrics,
+						     .n_metrics = 1 };
+
+	set_param(a, "transport.delay", "1ms");
+	set_param(b, "transport.delay", "2ms");
+	set_param(b, "transport.nodelay", "yes");
+	out = within(summary_of(a, b), &options);
+	ck_assert_uint_eq(json_array_size(json_object_get(out, "pairs")), 1);
+	ck_assert_str_eq(json_string_value(json_object_get(pair_of(out, 0), "what")),
+			 "one: transport tcp delay=2ms nodelay=yes against tcp delay=1ms");
+	ck_assert_str_eq(verdict_of(out, 0, "run_s"), "slower");
+	json_decref(out);
+}
+END_TEST
+
 START_TEST(values_of_an_axis_choose_the_baseline)
 {
 	json_t *a = point("01", "one", "batch=1", 1.0), *b = point("02", "one", "batch=2", 0.8),
@@ -380,6 +446,8 @@ int main(void)
 	tcase_add_test(tc, a_run_against_itself_shows_no_difference);
 	tcase_add_test(tc, a_threshold_fails_only_what_is_slower_by_more);
 	tcase_add_test(tc, an_axis_pairs_points_that_differ_in_it_alone);
+	tcase_add_test(tc, named_sets_of_one_plugin_are_values_of_its_axis);
+	tcase_add_test(tc, options_tell_what_differs_where_names_do_not);
 	tcase_add_test(tc, values_of_an_axis_choose_the_baseline);
 	tcase_add_test(tc, cases_pair_by_their_sweep_values);
 	tcase_add_test(tc, points_that_differ_in_launcher_pinning_or_waiting_get_no_verdict);

@@ -94,15 +94,21 @@ static int is_no_factor(const char *key)
 	return 0;
 }
 
-/* Whether `key` says the same as the axis, or follows from it: a plugin's options, a pipeline's shape. */
-static int belongs_to(const char *key, const char *axis)
+/* Whether `key` is an option of the plugin that the axis is about. */
+static int is_option_of(const char *key, const char *axis)
 {
 	const size_t n = strlen(axis);
 
-	if (strcmp(key, axis) == 0)
+	return (strcmp(axis, "transport") == 0 || strcmp(axis, "backend") == 0 ||
+		strcmp(axis, "workload") == 0) &&
+	       strncmp(key, axis, n) == 0 && key[n] == '.';
+}
+
+/* Whether `key` says the same as the axis, or follows from it: a plugin's options, a pipeline's shape. */
+static int belongs_to(const char *key, const char *axis)
+{
+	if (strcmp(key, axis) == 0 || is_option_of(key, axis))
 		return 1;
-	if (strcmp(axis, "transport") == 0 || strcmp(axis, "backend") == 0 || strcmp(axis, "workload") == 0)
-		return strncmp(key, axis, n) == 0 && key[n] == '.';
 	if (strcmp(axis, "nodes") == 0)
 		return strcmp(key, "stages") == 0 || strcmp(key, "replicas") == 0;
 	return 0;
@@ -134,18 +140,62 @@ static int covers(const json_t *a, const json_t *b, const char *axis)
 	return 1;
 }
 
-/* Where the value of a point comes in the axis's list of values, from 1 on; 0: not at all. */
-static size_t rank_of_value(const struct axis *axis, const char *value)
+/* --- where on the axis a point is --- */
+
+static const char *value_of(const json_t *point, const struct axis *axis)
+{
+	return text(json_object_get(point, "params"), axis->key);
+}
+
+/* An option of a that b has not, or has another value of. */
+static int has_other_options(const json_t *a, const json_t *b, const char *axis)
+{
+	const json_t *theirs = json_object_get(b, "params");
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(json_object_get(a, "params"), key, value)
+	{
+		if (is_option_of(key, axis) && !json_equal(value, json_object_get(theirs, key)))
+			return 1;
+	}
+	return 0;
+}
+
+/* A plugin and its options are one factor: two [transport X] of one plugin are two values. */
+static int is_elsewhere(const json_t *a, const json_t *b, const struct axis *axis)
+{
+	return strcmp(value_of(a, axis), value_of(b, axis)) != 0 || has_other_options(a, b, axis->key) ||
+	       has_other_options(b, a, axis->key);
+}
+
+/*
+ * What the label says behind "KEY=", the value as it was swept: the name of a set
+ * where params have its plugin. Its `n` bytes, or NULL.
+ */
+static const char *swept_value(const json_t *point, const struct axis *axis, size_t *n)
+{
+	const size_t n_key = strlen(axis->key);
+
+	for (const char *at = text(point, "label"); *at; at += *n + (at[*n] == ' ')) {
+		*n = strcspn(at, " ");
+		if (*n > n_key && at[n_key] == '=' && strncmp(at, axis->key, n_key) == 0) {
+			*n -= n_key + 1;
+			return at + n_key + 1;
+		}
+	}
+	return NULL;
+}
+
+/* Where `value` comes in the axis's list of values, from 1 on; 0: not at all. */
+static size_t rank_of_value(const struct axis *axis, const char *value, size_t n_value)
 {
 	const char *at = axis->values;
-	size_t rank = 1;
 
-	if (!at)
-		return 1;
-	for (;; rank++) {
+	for (size_t rank = 1;; rank++) {
 		const size_t n = strcspn(at, ",");
 
-		if (strlen(value) == n && strncmp(value, at, n) == 0)
+		if (n_value == n && strncmp(value, at, n) == 0)
 			return rank;
 		if (!at[n])
 			return 0;
@@ -153,9 +203,47 @@ static size_t rank_of_value(const struct axis *axis, const char *value)
 	}
 }
 
-static const char *value_of(const json_t *point, const struct axis *axis)
+/* The same of a point, by the name that was swept or else by its factor; 1 where all values count. */
+static size_t rank_of(const struct axis *axis, const json_t *point)
 {
-	return text(json_object_get(point, "params"), axis->key);
+	size_t n, rank = 0;
+	const char *swept = swept_value(point, axis, &n);
+
+	if (!axis->values)
+		return 1;
+	if (swept)
+		rank = rank_of_value(axis, swept, n);
+	return rank ? rank : rank_of_value(axis, value_of(point, axis), strlen(value_of(point, axis)));
+}
+
+/* A point's value for people, beside that of `other`; options are told where the names alone are equal. */
+static char *name_of(const json_t *point, const json_t *other, const struct axis *axis)
+{
+	const json_t *theirs = json_object_get(other, "params");
+	size_t n, n_other;
+	const char *swept = swept_value(point, axis, &n), *its = swept_value(other, axis, &n_other), *key;
+	struct lsb_text name = { 0 };
+	json_t *value;
+
+	if (!swept) {
+		swept = *value_of(point, axis) ? value_of(point, axis) : "the default";
+		n = strlen(swept);
+	}
+	if (!its) {
+		its = value_of(other, axis);
+		n_other = strlen(its);
+	}
+	lsb_text_add(&name, "%.*s", (int)n, swept);
+	json_object_foreach(json_object_get(point, "params"), key, value)
+	{
+		if (n == n_other && strncmp(swept, its, n) == 0 && is_option_of(key, axis->key) &&
+		    !json_equal(value, json_object_get(theirs, key)))
+			lsb_text_add(&name, " %s=%s", key + strlen(axis->key) + 1, json_string_value(value));
+	}
+	if (!name.failed)
+		return name.data;
+	lsb_text_free(&name);
+	return NULL;
 }
 
 /* The point that others like `point` are held against: of the first value, in suite order. */
@@ -166,7 +254,7 @@ static const json_t *baseline_of(const json_t *summary, const json_t *point, con
 
 	json_array_foreach(points_of(summary), i, other)
 	{
-		const size_t rank = rank_of_value(axis, value_of(other, axis));
+		const size_t rank = rank_of(axis, other);
 
 		if (rank == 0 || (best && rank >= best_rank) || !covers(other, point, axis->key) ||
 		    !covers(point, other, axis->key))
@@ -177,22 +265,27 @@ static const json_t *baseline_of(const json_t *summary, const json_t *point, con
 	return best;
 }
 
-/* "batch=2 nodes=2 ...": what is left of a label when the axis is taken out. */
-static char *what_of(const json_t *point, const struct axis *axis, const char *a, const char *b)
+/* "one batch=2: transport mpi against tcp": what is left of b's label without the axis, and both values. */
+static char *what_of(const json_t *a, const json_t *b, const struct axis *axis)
 {
-	const char *label = text(point, "label");
+	char *name_a = name_of(a, b, axis), *name_b = name_of(b, a, axis), *out = NULL;
 	struct lsb_text what = { 0 };
-	char *out;
 
-	for (const char *at = label; *at;) {
-		const size_t n = strcspn(at, " "), key = strcspn(at, "=");
+	for (const char *at = text(b, "label"); *at;) {
+		const size_t n = strcspn(at, " "), n_key = strcspn(at, "=");
+		char *key = n_key < n ? strndup(at, n_key) : NULL;
 
-		if (!(key < n && key == strlen(axis->key) && strncmp(at, axis->key, key) == 0))
+		if (!key || !(strcmp(key, axis->key) == 0 || is_option_of(key, axis->key)))
 			lsb_text_add(&what, "%s%.*s", what.length ? " " : "", (int)n, at);
+		free(key);
 		at += n + (at[n] == ' ');
 	}
-	out = lsb_format("%s: %s %s against %s", what.data ? what.data : "", axis->key, b, a);
+	if (name_a && name_b && !what.failed)
+		out = lsb_format("%s: %s %s against %s", what.data ? what.data : "", axis->key, name_b,
+				 name_a);
 	lsb_text_free(&what);
+	free(name_a);
+	free(name_b);
 	return out;
 }
 
@@ -213,15 +306,11 @@ int lsb_pairs_of_axis(const json_t *summary, const char *text_of_axis, struct ls
 		const json_t *baseline;
 
 		known |= *value_of(point, &axis) != '\0';
-		if (rank_of_value(&axis, value_of(point, &axis)) == 0)
+		if (rank_of(&axis, point) == 0)
 			continue;
 		baseline = baseline_of(summary, point, &axis);
-		if (baseline && baseline != point && rc == LSB_OK &&
-		    strcmp(value_of(baseline, &axis), value_of(point, &axis)) != 0)
-			rc = add_pair(
-				out, baseline, point,
-				what_of(point, &axis, value_of(baseline, &axis), value_of(point, &axis)),
-				err);
+		if (baseline && rc == LSB_OK && is_elsewhere(baseline, point, &axis))
+			rc = add_pair(out, baseline, point, what_of(baseline, point, &axis), err);
 	}
 	if (rc == LSB_OK && !known)
 		rc = lsb_fail(err, LSB_ESUITE, 0, "no point has a factor '%s'", axis.key);
