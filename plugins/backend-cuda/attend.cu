@@ -184,8 +184,11 @@ template <int HEADS> static __device__ __forceinline__ struct job job_of(const s
 	return j;
 }
 
-/* Few, so that a block finds room beside those of two products. */
-enum { WARPS = 4, THREADS = WARPS * 32 };
+/* As many as find room, in registers and shared memory, beside a block of a product. */
+template <int LANES, int HEADS> static constexpr __host__ __device__ int warps_of(void)
+{
+	return LANES <= 16 && HEADS <= 4 ? 8 : 4;
+}
 
 /* Queries, rotated and scaled, and the newest key and value, to shared memory; these to the cache too. */
 template <class T, int HEADS, int WIDTH>
@@ -244,8 +247,9 @@ static __device__ void combine_splits(const struct cuda_attention &a, const stru
 }
 
 template <class T, int LANES, int HEADS>
-__global__ void __launch_bounds__(THREADS) attend(const struct cuda_attention a)
+__global__ void __launch_bounds__(warps_of<LANES, HEADS>() * 32) attend(const struct cuda_attention a)
 {
+	enum { WARPS = warps_of<LANES, HEADS>(), THREADS = WARPS * 32 };
 	enum { WIDTH = LANES * 8, GROUPS = THREADS / LANES, PART = WIDTH + 2 };
 	__shared__ float queries[HEADS][WIDTH], parts[WARPS][HEADS][PART];
 	__shared__ __align__(16) uint32_t newest[2][WIDTH / 2];
@@ -352,8 +356,8 @@ static cudaError_t run(const struct cuda_attention *a, cudaStream_t stream)
 {
 	const uint32_t gqa = a->heads / a->kv_heads, sets = (gqa + HEADS - 1) / HEADS;
 
-	return launch(attend<T, LANES, HEADS>, dim3(a->kv_heads * sets, a->n, a->splits), THREADS, 0, stream,
-		      *a);
+	return launch(attend<T, LANES, HEADS>, dim3(a->kv_heads * sets, a->n, a->splits),
+		      warps_of<LANES, HEADS>() * 32, 0, stream, *a);
 }
 
 template <class T, int LANES>

@@ -61,6 +61,8 @@ struct cuda_device {
 	bool energy_known;
 };
 
+/* Is there any device? LSB_EUNAVAIL: "no CUDA device (why)". */
+int cuda_device_probe(struct lsb_error *err);
 /* The device of this rank. LSB_EUNAVAIL: "no CUDA device (why)". */
 int cuda_device_open(struct lsb_backend *b, struct lsb_error *err);
 void cuda_device_close(struct lsb_backend *b);

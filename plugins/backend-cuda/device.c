@@ -88,6 +88,13 @@ static int count_devices(int *n, struct lsb_error *err)
 	return LSB_OK;
 }
 
+int cuda_device_probe(struct lsb_error *err)
+{
+	int n = 0;
+
+	return count_devices(&n, err);
+}
+
 static int choose(struct lsb_backend *b, int n, struct lsb_error *err)
 {
 	int64_t wanted = b->options.device;

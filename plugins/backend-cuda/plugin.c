@@ -411,6 +411,12 @@ static const struct lsb_backend_ops ops = {
 	.measure = cuda_measure,
 };
 
+static int probe(const struct lsb_host *host, struct lsb_error *err)
+{
+	(void)host;
+	return cuda_device_probe(err);
+}
+
 LSB_EXPORT const struct lsb_plugin lsb_plugin_v1 = {
 	LSB_PLUGIN_HEADER,
 	.kind = LSB_BACKEND,
@@ -419,5 +425,6 @@ LSB_EXPORT const struct lsb_plugin lsb_plugin_v1 = {
 	.summary = "Llama on an NVIDIA GPU: decode steps as CUDA graphs of own kernels, prompts by cuBLASLt",
 	.options = options,
 	.options_size = sizeof(struct cuda_options),
+	.probe = probe,
 	.ops = { .backend = &ops },
 };

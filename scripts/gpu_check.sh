@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# scripts/gpu_check.sh BUILD [OUT]
+#   On a machine with an NVIDIA GPU: all tests and benchmarks of backend-cuda, of a build folder that was made here or
+#   carried here, and one report: OUT/report.txt (OUT: gpu-check/). Libraries that this machine lacks may lie in
+#   BUILD/deps. LSB_MODEL names the default model for the golden test, LSB_GOLDEN the folder of its answers, LSB_SUITES
+#   suites to run (default: none; "8b", "3b" or both). Each part is named, with its exit status: 77 is skipped. The
+#   exit status is that of the worst part.
+set -u
+build=${1:?usage: gpu_check.sh BUILD [OUT]}
+build=$(cd "$build" && pwd)
+out=${2:-gpu-check}
+root=$(cd "$(dirname "$0")/.." && pwd)
+mkdir -p "$out"
+report=$out/report.txt
+worst=0
+export LD_LIBRARY_PATH="$build/deps${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" LSB_TEST_BUILD="$build"
+
+# find NAME: a program of the build, wherever it lies there
+find_program()
+{
+	find "$build" -name "$1" -type f -perm -u+x | head -n 1
+}
+
+# part NAME SECONDS COMMAND...
+part()
+{
+	name=$1 seconds=$2
+	shift 2
+	printf '== %s\n' "$name"
+	timeout "$seconds" "$@" 2>&1
+	rc=$?
+	printf '== %s: exit status %s\n' "$name" "$rc"
+	[ $rc -eq 77 ] || [ $rc -le "$worst" ] || worst=$rc
+}
+
+run_all()
+{
+	nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm,clocks.mem,power.limit --format=csv
+	part kernels 120 "$(find_program check_cuda_kernels)"
+	part models 200 "$(find_program check_cuda_model)"
+	lsbench=$(find_program lsbench)
+	if [ -n "$lsbench" ] && [ -n "${LSB_MODEL:-}" ]; then
+		part golden 120 python3 "$root/tests/backend-cuda/golden.py" "$lsbench" "$LSB_MODEL" \
+			"${LSB_GOLDEN:-$root/../shared/golden}"
+	fi
+	[ -z "$lsbench" ] || part conformance 120 "$lsbench" check "$build/plugins/lsbench-backend-cuda.so"
+	if command -v compute-sanitizer >/dev/null; then
+		# cuBLASLt's own kernels (nvjet, cutlass) synchronise in ways that racecheck does not know.
+		for tool in memcheck racecheck; do
+			part "sanitizer $tool" 120 compute-sanitizer --tool $tool --error-exitcode 9 \
+				--kernel-name-exclude kernel_substring=nvjet,kernel_substring=cutlass \
+				"$(find_program bench_backend_cuda)" random:tiny:q4_1 rounds=1 new=2 batches=1,12 prefill=0
+		done
+	fi
+	for model in llama-3.1-8b:f16 llama-3.1-8b:bf16 llama-3.1-8b:q8_0 llama-3.1-8b:q4_k openllama-3b:f16; do
+		part "bench $model" 120 "$(find_program bench_backend_cuda)" "random:$model"
+	done
+	part "bench invariant" 120 "$(find_program bench_backend_cuda)" random:llama-3.1-8b:f16 invariant=1 rounds=3
+	part products 60 "$(find_program bench_cuda_products)"
+	for suite in ${LSB_SUITES:-}; do
+		case $suite in
+		8b) suite=gpu_llama8b ;;
+		3b) suite=gpu_openllama3b ;;
+		esac
+		part "suite $suite" 600 "$lsbench" "$root/suites/$suite.ini" --out "$out/$suite" --no-html
+	done
+	printf 'worst exit status: %s\n' "$worst"
+	return $worst
+}
+
+run_all >"$report"
+worst=$?
+cat "$report"
+exit $worst
