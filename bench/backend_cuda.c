@@ -12,6 +12,7 @@
  * the read bandwidth the bytes of weights and KV cache make (MBU). A prompt of
  * `prefill` tokens is set against the matrix peak (MFU).
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ enum { SLOTS = 64, ROUNDS = 64, BATCHES = 8 };
 
 struct arguments {
 	const char *model;
-	uint32_t rounds, prompt, new_tokens, prefill, batches[BATCHES], n_batches;
+	uint32_t rounds, prompt, new_tokens, prefill, batches[BATCHES], n_batches, peaks;
 	struct cuda_options options;
 };
 
@@ -156,7 +157,8 @@ static int parse(int argc, char **argv, struct arguments *a)
 			{ "new", &a->new_tokens },
 			{ "prefill", &a->prefill },
 			{ "invariant", &a->options.invariant },
-			{ "graphs", &a->options.graphs } };
+			{ "graphs", &a->options.graphs },
+			{ "peaks", &a->peaks } };
 
 	if (argc < 2)
 		return -1;
@@ -184,13 +186,13 @@ static int parse(int argc, char **argv, struct arguments *a)
 
 static int run(struct rig *r, const struct arguments *a)
 {
-	double read_peak, matrix_peak;
+	double read_peak = NAN, matrix_peak = NAN;
 	struct lsb_metric counters[8];
 	struct lsb_error err;
 	size_t n = 8;
-	int rc = r->ops->measure(r->stage[0], LSB_PEAK_READ, 200000000, &read_peak, &err);
+	int rc = a->peaks ? r->ops->measure(r->stage[0], LSB_PEAK_READ, 200000000, &read_peak, &err) : LSB_OK;
 
-	if (!rc)
+	if (!rc && a->peaks)
 		rc = r->ops->measure(r->stage[0], LSB_PEAK_MATMUL, 200000000, &matrix_peak, &err);
 	if (rc) {
 		fprintf(stderr, "bench_backend_cuda: %s\n", err.msg);
@@ -218,6 +220,7 @@ int main(int argc, char **argv)
 			       .prefill = 512,
 			       .batches = { 1, 2, 4, 8, 16, 32 },
 			       .n_batches = 6,
+			       .peaks = 1,
 			       .options = { .device = -1, .graphs = 1 } };
 	struct rig_spec spec = { .plugin = "cuda", .options = &a.options, .slots = SLOTS, .context = 1024 };
 	struct lsb_error err;
@@ -228,7 +231,7 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &a)) {
 		fprintf(stderr, "usage: bench_backend_cuda MODEL [rounds=N] [prompt=N] [new=N] [batches=A,B] "
 				"[prefill=N] "
-				"[invariant=1] [graphs=0]\n");
+				"[invariant=1] [graphs=0] [peaks=0]\n");
 		return 2;
 	}
 	spec.model = a.model;
