@@ -7,6 +7,7 @@
  *	libs.c      cuBLASLt, opened at run time
  *	load.c      the stage's tensors, packed into one arena of device memory
  *	step.c      the queue of steps: checks, tickets, what a step tells the device
+ *	buffers.c   KV cache, tables and buffers of steps
  *	forward.c   the kernels of a step in order; graphs of decode steps
  *	measure.c   read bandwidth and matrix peak
  *	kernels.h   the arithmetic; *.cu
@@ -149,7 +150,7 @@ int cuda_step_wait(struct lsb_backend *b, uint64_t ticket, uint64_t deadline_ns,
 int cuda_step_times(struct lsb_backend *b, uint64_t ticket, uint64_t *start_ns, uint64_t *end_ns,
 		    struct lsb_error *err);
 
-/* --- forward.c ------------------------------------------------------------------------- */
+/* --- buffers.c ------------------------------------------------------------------------- */
 
 /* The shape of a step, and where its description's parts begin; the same in page-locked and device memory. */
 struct cuda_shape {
@@ -182,10 +183,22 @@ struct cuda_forward {
 
 int cuda_forward_open(struct lsb_backend *b, struct lsb_error *err);
 void cuda_forward_close(struct lsb_backend *b);
+struct cuda_shape cuda_shape_of(uint32_t n, uint32_t n_outputs, uint32_t n_tiles, bool distinct);
+/* Into how many ranges of inputs a product of n tokens is cut; *split_k: inputs of each. */
+uint32_t cuda_splits_of(const struct lsb_backend *b, const struct cuda_matrix *m, uint32_t n,
+			uint32_t *split_k);
+/* Is it for the own kernels? */
+bool cuda_is_small(const struct lsb_backend *b, const struct cuda_group *g, uint32_t n);
+/* The most splits of positions in decode attention of n tokens; *chunk: positions of each, 0: by length. */
+uint32_t cuda_attention_splits(const struct lsb_backend *b, uint32_t n, uint32_t *chunk);
+
+/* --- forward.c ------------------------------------------------------------------------- */
+
+/* Graphs of decode steps, before the timed part: one for each number of sequences there can be. */
+int cuda_graphs_open(struct lsb_backend *b, struct lsb_error *err);
 /* Enqueue a step whose description stands in `told`; logits_to: page-locked, or NULL. */
 int cuda_forward_run(struct lsb_backend *b, const struct cuda_shape *shape, const void *told,
 		     float *logits_to, struct lsb_error *err);
-struct cuda_shape cuda_shape_of(uint32_t n, uint32_t n_outputs, uint32_t n_tiles, bool distinct);
 
 /* --- measure.c --------------------------------------------------------------------------- */
 

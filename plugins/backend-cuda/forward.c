@@ -10,301 +10,6 @@
  */
 #include "cuda.h"
 
-#include <math.h>
-#include <string.h>
-
-enum {
-	SPLITS_MOST = 32, /* of a sequence's positions, in attention */
-	INVARIANT_CHUNK = 256,
-	UNPACK_TOKENS = CUDA_SMALL_TOKENS + 1, /* the least that cuBLASLt gets */
-};
-
-/* --- shapes --------------------------------------------------------------------- */
-
-struct cuda_shape cuda_shape_of(uint32_t n, uint32_t n_outputs, uint32_t n_tiles, bool distinct)
-{
-	struct cuda_shape s = { .n = n, .n_outputs = n_outputs, .n_tiles = n_tiles, .distinct = distinct };
-
-	s.tokens_at = cuda_round_up(sizeof(struct cuda_step), 64);
-	s.rows_at = s.tokens_at + n * sizeof(struct cuda_token);
-	s.sampling_at = cuda_round_up(s.rows_at + n_outputs * sizeof(uint32_t), 64);
-	s.order_at = s.sampling_at + n_outputs * sizeof(struct cuda_sampling);
-	s.tiles_at = s.order_at + (n_tiles ? n * sizeof(uint32_t) : 0);
-	s.bytes = s.tiles_at + n_tiles * sizeof(struct cuda_tile);
-	return s;
-}
-
-/* Inputs of a split, and how many there are, for a matrix of padded width k. */
-static uint32_t splits_of(const struct lsb_backend *b, const struct cuda_matrix *m, uint32_t n,
-			  uint32_t *split_k)
-{
-	const uint32_t most = cuda_split_k(m->form, b->options.invariant ? CUDA_SMALL_TOKENS : n);
-	const uint32_t splits = (m->k + most - 1) / most;
-
-	*split_k = (uint32_t)cuda_round_up((m->k + splits - 1) / splits, CUDA_UNIT_K);
-	return (m->k + *split_k - 1) / *split_k;
-}
-
-static bool is_small(const struct lsb_backend *b, const struct cuda_group *g, uint32_t n)
-{
-	return n <= CUDA_SMALL_TOKENS || b->options.invariant || g->elem == CUDA_F32;
-}
-
-/* --- open and close ---------------------------------------------------------------- */
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Floats of a group's sums for n tokens. */
-static uint64_t sums_of(const struct lsb_backend *b, const struct cuda_group *g, uint32_t n)
-{
-	uint64_t most = 1;
-
-	for (uint32_t i = 0; i < g->n_parts; i++) {
-		uint32_t split_k;
-
-		most = larger(most, splits_of(b, &g->part[i], n, &split_k));
-	}
-	return (is_small(b, g, n) ? most : 1) * n * g->width;
-}
-
-/* Over all numbers of tokens; sums grow with them but where the number of splits changes. */
-static uint64_t sums_most(const struct lsb_backend *b, const struct cuda_group *g, uint32_t tokens)
-{
-	static const uint32_t at[] = { 8, 16, CUDA_SMALL_TOKENS };
-	uint64_t most = sums_of(b, g, tokens);
-
-	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++)
-		most = larger(most, sums_of(b, g, at[i] < tokens ? at[i] : tokens));
-	return most;
-}
-
-static uint64_t unpacked_of(const struct cuda_group *g)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < g->n_parts; i++) {
-		const struct cuda_matrix *m = &g->part[i];
-		const uint64_t rows = m->pair ? 2ull * m->pair : cuda_round_up(m->rows, CUDA_TILE_ROWS);
-
-		if (m->form >= CUDA_FORM_P4)
-			bytes = larger(bytes, rows * m->k * 2);
-	}
-	return bytes;
-}
-
-static int rope_open(struct lsb_backend *b, struct lsb_error *err)
-{
-	const size_t half = b->hp.rope_dim / 2, n = (size_t)b->place.context * half;
-	struct cuda_forward *f = &b->forward;
-	float *table = NULL;
-	int rc = cuda_host_alloc(b, n, 2 * sizeof(float), &table, "RoPE angles", err);
-
-	for (size_t i = 0; i < half && !rc; i++) {
-		double freq = b->hp.rope_scale * pow(b->hp.rope_base, -2.0 * (double)i / b->hp.rope_dim);
-
-		if (b->weights.rope_factors)
-			freq /= b->weights.rope_factors[i];
-		for (size_t p = 0; p < b->place.context; p++) {
-			table[(p * half + i) * 2] = (float)cos((double)p * freq);
-			table[(p * half + i) * 2 + 1] = (float)sin((double)p * freq);
-		}
-	}
-	if (!rc)
-		rc = cuda_take(b, n * 2 * sizeof(float), &f->cos_sin, "RoPE angles", err);
-	if (!rc)
-		rc = cuda_check(b,
-				cudaMemcpy(f->cos_sin, table, n * 2 * sizeof(float), cudaMemcpyHostToDevice),
-				"RoPE angles cannot be copied", err);
-	cuda_host_free(b, table);
-	return rc;
-}
-
-static int kv_open(struct lsb_backend *b, struct lsb_error *err)
-{
-	struct cuda_forward *f = &b->forward;
-	uint64_t elements;
-
-	f->kv_dim = (uint32_t)cuda_round_up(b->hp.head_dim, 8);
-	if (__builtin_mul_overflow((uint64_t)b->place.slots * b->place.context,
-				   (uint64_t)b->hp.kv_heads * f->kv_dim, &elements) ||
-	    __builtin_mul_overflow(elements, (uint64_t)4 * b->place.n_layers, &f->kv_bytes))
-		return lsb_fail(err, LSB_ENOMEM, 0,
-				"a KV cache of %u slots x %u positions cannot be addressed", b->place.slots,
-				b->place.context);
-	f->kv_half = elements * 2;
-	return cuda_take(b, f->kv_bytes, &f->kv, "the KV cache", err);
-}
-
-/* Splits of positions in decode attention, for n tokens. */
-static uint32_t attention_splits(const struct lsb_backend *b, uint32_t n, uint32_t *chunk)
-{
-	const uint32_t sets = (b->gqa + 7) / 8, blocks = b->hp.kv_heads * sets * n;
-	const uint32_t chunks = (b->place.context + CUDA_CHUNK_LEAST - 1) / CUDA_CHUNK_LEAST;
-	uint32_t splits = (2 * b->device.sms + blocks - 1) / blocks;
-
-	*chunk = 0;
-	if (b->options.invariant) {
-		*chunk = (b->place.context + SPLITS_MOST - 1) / SPLITS_MOST;
-		*chunk = *chunk < INVARIANT_CHUNK ? INVARIANT_CHUNK : *chunk;
-		return (b->place.context + *chunk - 1) / *chunk;
-	}
-	splits = splits > SPLITS_MOST ? SPLITS_MOST : splits;
-	/* More than the context has chunks would only be started to end. */
-	return splits < chunks ? splits : chunks;
-}
-
-static int attention_open(struct lsb_backend *b, struct lsb_error *err)
-{
-	struct cuda_forward *f = &b->forward;
-	const uint32_t tokens = b->place.max_tokens, sets = (b->gqa + 7) / 8;
-	uint32_t chunk, splits = attention_splits(b, tokens, &chunk);
-	/* Splits of n tokens are rounded up from 2 blocks a multiprocessor: n times that is at most this. */
-	const uint64_t most =
-		b->options.invariant ? (uint64_t)tokens * splits : tokens + 2ull * b->device.sms + 1;
-	int rc = cuda_take(b, most * b->hp.heads * (f->kv_dim + 2) * sizeof(float), &f->attention_partial,
-			   "attention's parts", err);
-	if (!rc)
-		rc = cuda_take(b, (uint64_t)tokens * b->hp.kv_heads * sets * sizeof(uint32_t),
-			       &f->attention_arrived, "attention's counters", err);
-	if (!rc)
-		rc = cuda_take(b, (uint64_t)tokens * b->hp.heads * b->hp.head_dim * 2, &f->q, "queries", err);
-	return rc;
-}
-
-static int buffers_open(struct lsb_backend *b, struct lsb_error *err)
-{
-	struct cuda_forward *f = &b->forward;
-	const uint64_t tokens = b->place.max_tokens, size = b->keep_f32 ? 4 : 2;
-	uint64_t unpacked = 0;
-	int rc;
-
-	for (uint32_t i = 0; i < b->weights.n_layers; i++) {
-		const struct cuda_layer *l = &b->weights.layers[i];
-		const struct cuda_group *all[] = { &l->qkv, &l->o, &l->gate_up, &l->down };
-
-		for (size_t j = 0; j < sizeof(all) / sizeof(all[0]); j++) {
-			f->y_floats = larger(f->y_floats, sums_most(b, all[j], b->place.max_tokens));
-			unpacked = larger(unpacked, unpacked_of(all[j]));
-		}
-	}
-	if (b->last)
-		f->y_floats = larger(f->y_floats, sums_most(b, &b->weights.head, CUDA_SMALL_TOKENS));
-	f->ld_x = (uint32_t)cuda_round_up(b->hp.hidden, CUDA_UNIT_K);
-	f->ld_o = (uint32_t)cuda_round_up((size_t)b->hp.heads * b->hp.head_dim, CUDA_UNIT_K);
-	f->ld_h = (uint32_t)cuda_round_up(b->hp.ffn, CUDA_UNIT_K);
-	rc = cuda_take(b, tokens * b->hp.hidden * sizeof(float), &f->x, "hidden states", err);
-	if (!rc)
-		rc = cuda_take(b, larger(tokens, b->place.max_outputs) * f->ld_x * size, &f->act_x,
-			       "activations", err);
-	if (!rc)
-		rc = cuda_take(b, tokens * f->ld_o * size, &f->act_o, "activations", err);
-	if (!rc)
-		rc = cuda_take(b, tokens * f->ld_h * size, &f->act_h, "activations", err);
-	if (!rc)
-		rc = cuda_take(b, f->y_floats * sizeof(float), &f->y, "sums", err);
-	if (!rc && unpacked && b->place.max_tokens >= UNPACK_TOKENS && !b->options.invariant)
-		rc = cuda_take(b, unpacked, &f->unpacked, "unpacked weights", err);
-	if (!rc && b->last)
-		rc = cuda_take(b, (uint64_t)b->place.max_outputs * b->hp.vocab * sizeof(float), &f->logits,
-			       "logits", err);
-	if (!rc && b->last)
-		rc = cuda_take(b, CUDA_SMALL_TOKENS * cuda_sample_bytes(b->hp.vocab), &f->sample_work,
-			       "sampling", err);
-	if (!rc)
-		rc = cuda_take(
-			b,
-			cuda_shape_of(b->place.max_tokens, b->place.max_outputs, b->place.max_tokens, false)
-				.bytes,
-			&f->told, "the description of a step", err);
-	return rc;
-}
-
-static int check_model(const struct lsb_backend *b, struct lsb_error *err)
-{
-	const struct lsb_hparams *hp = &b->hp;
-
-	if (hp->hidden > CUDA_HIDDEN_MAX || hp->hidden % 4 || hp->head_dim > CUDA_HEAD_MAX ||
-	    hp->head_dim % 2 || b->gqa > CUDA_GROUP_MAX)
-		return lsb_fail(err, LSB_EMODEL, 0,
-				"model: hidden size %u, heads of %u, %u query heads a KV head: backend-cuda "
-				"takes hidden "
-				"sizes to %d in steps of 4, even heads to %d and groups to %d",
-				hp->hidden, hp->head_dim, b->gqa, CUDA_HIDDEN_MAX, CUDA_HEAD_MAX,
-				CUDA_GROUP_MAX);
-	if (b->options.kv == CUDA_KV_BF16 && b->device.major < 8)
-		return lsb_fail(
-			err, LSB_EUNAVAIL, 0,
-			"kv = bf16 needs compute capability 8.0, device %d (%s) has %d.%d; use kv = fp16",
-			b->device.ordinal, b->device.name, b->device.major, b->device.minor);
-	return LSB_OK;
-}
-
-static int graphs_open(struct lsb_backend *b, struct lsb_error *err);
-
-int cuda_forward_open(struct lsb_backend *b, struct lsb_error *err)
-{
-	struct cuda_forward *f = &b->forward;
-	int rc = check_model(b, err);
-
-	if (!rc)
-		rc = cuda_check(b, cudaStreamCreateWithFlags(&f->stream, cudaStreamNonBlocking),
-				"no stream can be made", err);
-	if (!rc)
-		rc = cuda_check(b, cuda_multiply_prepare(), "the kernels cannot be used", err);
-	if (!rc && b->hp.head_dim > 128)
-		rc = cuda_check(b, cuda_attend_prepare(),
-				"attention over heads wider than 128 cannot be used", err);
-	if (!rc)
-		rc = kv_open(b, err);
-	if (!rc)
-		rc = rope_open(b, err);
-	if (!rc)
-		rc = attention_open(b, err);
-	if (!rc)
-		rc = buffers_open(b, err);
-	if (!rc && !b->options.invariant && !b->keep_f32)
-		rc = cuda_lt_open(b->host, &f->lt, err);
-	if (!rc)
-		rc = cuda_check(b, cudaDeviceSynchronize(), "the device failed while it was prepared", err);
-	if (!rc && b->options.graphs)
-		rc = graphs_open(b, err);
-	return rc;
-}
-
-void cuda_forward_close(struct lsb_backend *b)
-{
-	struct cuda_forward *f = &b->forward;
-	void *const owned[] = { f->told,
-				f->x,
-				f->act_x,
-				f->act_o,
-				f->act_h,
-				f->y,
-				f->logits,
-				f->sample_work,
-				f->q,
-				f->cos_sin,
-				f->kv,
-				f->unpacked,
-				f->attention_partial,
-				f->attention_arrived };
-
-	if (f->stream)
-		cudaStreamSynchronize(f->stream);
-	for (uint32_t n = 0; n <= CUDA_SMALL_TOKENS; n++)
-		if (f->graphs[n])
-			cudaGraphExecDestroy(f->graphs[n]);
-	cuda_lt_close(f->lt);
-	for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
-		cudaFree(owned[i]);
-	if (f->stream)
-		cudaStreamDestroy(f->stream);
-	*f = (struct cuda_forward){ 0 };
-}
-
 /* --- matrices --------------------------------------------------------------------- */
 
 /* A step under way. */
@@ -335,7 +40,7 @@ static int multiply_small(const struct pass *p, const struct cuda_group *g, cons
 			  uint32_t n, float *y, struct cuda_pending *out, void *act, uint32_t ld_act)
 {
 	const size_t size = g->elem == CUDA_F32 ? 4 : 2;
-	uint32_t split_k, splits = splits_of(p->b, &g->part[0], n, &split_k);
+	uint32_t split_k, splits = cuda_splits_of(p->b, &g->part[0], n, &split_k);
 	int rc = LSB_OK;
 
 	*out = sums(y, splits, g->width, n);
@@ -396,7 +101,7 @@ static int multiply(const struct pass *p, const struct cuda_group *g, const void
 {
 	const uint32_t n = p->shape->n;
 
-	if (is_small(p->b, g, n))
+	if (cuda_is_small(p->b, g, n))
 		return multiply_small(p, g, x, ldx, n, p->f->y, out, NULL, 0);
 	*out = sums(p->f->y, 1, g->width, n);
 	return multiply_large(p, g, x, ldx, n, p->f->y, g->width, 0);
@@ -407,7 +112,7 @@ static int multiply_into_x(struct pass *p, const struct cuda_group *g, const voi
 {
 	const uint32_t n = p->shape->n;
 
-	if (is_small(p->b, g, n))
+	if (cuda_is_small(p->b, g, n))
 		return multiply_small(p, g, x, ldx, n, p->f->y, &p->pending, NULL, 0);
 	return multiply_large(p, g, x, ldx, n, p->f->x, p->b->hp.hidden, 1);
 }
@@ -455,7 +160,7 @@ static int attend(const struct pass *p, uint32_t layer, const struct cuda_pendin
 	int rc = LSB_OK;
 
 	if (p->shape->distinct) {
-		a.splits = attention_splits(p->b, a.n, &a.chunk);
+		a.splits = cuda_attention_splits(p->b, a.n, &a.chunk);
 		a.appended = p->b->options.invariant != 0; /* a slot may have several tokens */
 		if (a.appended)
 			rc = check(p, cuda_append(&a, f->stream), "the KV cache cannot be appended to");
@@ -479,7 +184,7 @@ static int feed_forward(const struct pass *p, const struct cuda_layer *l)
 	int rc;
 
 	/* One split of few tokens: SwiGLU is done where the sums are made. */
-	if (m->pair && m->form != CUDA_FORM_F32 && n <= 8 && splits_of(p->b, m, n, &split_k) == 1 &&
+	if (m->pair && m->form != CUDA_FORM_F32 && n <= 8 && cuda_splits_of(p->b, m, n, &split_k) == 1 &&
 	    !p->b->options.invariant && l->down.elem == l->gate_up.elem)
 		return multiply_small(p, &l->gate_up, f->act_x, f->ld_x, n, f->y, &out, f->act_h, f->ld_h);
 	rc = multiply(p, &l->gate_up, f->act_x, f->ld_x, &out);
@@ -532,7 +237,7 @@ static int run_outputs(struct pass *p, uint32_t first, uint32_t n)
 
 	if (rc)
 		return rc;
-	if (splits_of(p->b, &head->part[0], n, &split_k) == 1 && head->width == vocab) {
+	if (cuda_splits_of(p->b, &head->part[0], n, &split_k) == 1 && head->width == vocab) {
 		rc = multiply_small(p, head, f->act_x, f->ld_x, n, logits, &out, NULL, 0);
 	} else {
 		rc = multiply_small(p, head, f->act_x, f->ld_x, n, f->y, &out, NULL, 0);
@@ -617,8 +322,7 @@ static int graph_make(struct lsb_backend *b, uint32_t n, struct lsb_error *err)
 	return failed ? failed : cuda_check(b, rc, "a decode step cannot be made a graph", err);
 }
 
-/* Before the timed part: one for each number of sequences there can be. */
-static int graphs_open(struct lsb_backend *b, struct lsb_error *err)
+int cuda_graphs_open(struct lsb_backend *b, struct lsb_error *err)
 {
 	uint32_t most = b->place.slots < b->place.max_tokens ? b->place.slots : b->place.max_tokens;
 	int rc = LSB_OK;
