@@ -4,17 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "launch/run.h"
 #include "lsbench/host.h"
-#include "measure/environment.h"
+#include "measure/quota.h"
 
-/* Act on one finding; *refused is set when the suite does not want such a machine. */
-static void find(enum lsb_gate_action action, const char *reason, json_t *reasons, int *refused)
+/* Act on one finding; what the suite does not want of a machine is added to `refused`. */
+static void find(enum lsb_gate_action action, const char *reason, json_t *reasons, struct lsb_text *refused)
 {
 	if (action == LSB_GATE_IGNORE)
 		return;
 	json_array_append_new(reasons, json_string(reason));
-	*refused |= action == LSB_GATE_REFUSE;
+	if (action == LSB_GATE_REFUSE)
+		lsb_text_add(refused, "%s%s", refused->length ? "; " : "", reason);
 }
 
 static int is_slow_governor(char *name, size_t bytes)
@@ -34,11 +36,12 @@ static int is_slow_governor(char *name, size_t bytes)
 int lsb_run_gate(const struct lsb_prepared *p, json_t **reasons, struct lsb_error *err)
 {
 	const struct lsb_gate *gate = &p->suite->gate;
-	const double quota = lsb_environment_cpu_quota();
+	const double quota = lsb_quota_read("");
 	struct lsb_machine machine;
 	char text[160], governor[64];
 	double load;
-	int refused = 0, rc = lsb_machine_read(&machine, err);
+	struct lsb_text refused = { 0 };
+	int rc = lsb_machine_read(&machine, err);
 
 	if (rc)
 		return rc;
@@ -53,8 +56,10 @@ int lsb_run_gate(const struct lsb_prepared *p, json_t **reasons, struct lsb_erro
 			       governor);
 		find(gate->governor, text, *reasons, &refused);
 	}
-	if (quota > 0) {
-		(void)snprintf(text, sizeof(text), "the control group allows %.2f cores of time", quota);
+	if (quota > 0 && quota < machine.n_cores) {
+		(void)snprintf(text, sizeof(text),
+			       "the control group allows the time of %.2f cores, the machine has %u", quota,
+			       machine.n_cores);
 		find(gate->quota, text, *reasons, &refused);
 	}
 	for (size_t i = 0; i < p->n_points && gate->oversubscribed == LSB_GATE_REFUSE; i++)
@@ -64,10 +69,11 @@ int lsb_run_gate(const struct lsb_prepared *p, json_t **reasons, struct lsb_erro
 			find(gate->oversubscribed, text, *reasons, &refused);
 		}
 	lsb_machine_free(&machine);
-	if (!refused)
+	if (!refused.length)
 		return LSB_OK;
 	rc = lsb_fail(err, LSB_EDEVICE, 0, "the suite's [gate] refuses this machine: %s",
-		      json_string_value(json_array_get(*reasons, 0)));
+		      refused.data ? refused.data : "?");
+	lsb_text_free(&refused);
 	json_decref(*reasons);
 	*reasons = NULL;
 	return rc;

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "measure/quota.h"
 
 enum { SMALL_FILE = 1 << 20 };
 
@@ -198,52 +199,9 @@ static json_t *describe_memory(void)
 	return memory;
 }
 
-/*
- * The smallest quota on the way from this process's control group to the root.
- * Source: kernel documentation, cgroup-v2, cpu.max; for version 1 cpu.cfs_quota_us.
- */
-double lsb_environment_cpu_quota(void)
-{
-	char group[2048] = "/", *text = NULL, line[128], *slash;
-	double least = 0, quota, period;
-	size_t n;
-
-	if (lsb_file_read("/proc/self/cgroup", SMALL_FILE, &text, &n, NULL) == LSB_OK) {
-		const char *own = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
-
-		if (own) {
-			own += *own == '\n' ? 4 : 3;
-			(void)snprintf(group, sizeof(group), "%.*s", (int)strcspn(own, "\n"), own);
-		}
-	}
-	free(text);
-	do {
-		char path[2200];
-
-		slash = strrchr(group, '/');
-		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max",
-			       strcmp(group, "/") ? group : "");
-		if (read_line(path, line, sizeof(line)) && sscanf(line, "%lf %lf", &quota, &period) == 2 &&
-		    period > 0 && (least == 0 || quota / period < least))
-			least = quota / period;
-		if (slash && slash != group)
-			*slash = '\0';
-		else if (slash && slash[1])
-			slash[1] = '\0';
-		else
-			slash = NULL;
-	} while (slash);
-	if (least == 0 && read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof(line)) &&
-	    sscanf(line, "%lf", &quota) == 1 && quota > 0 &&
-	    read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", line, sizeof(line)) &&
-	    sscanf(line, "%lf", &period) == 1 && period > 0)
-		least = quota / period;
-	return least;
-}
-
 static json_t *describe_limits(void)
 {
-	const double quota = lsb_environment_cpu_quota();
+	const double quota = lsb_quota_read("");
 
 	return json_pack("{s:o, s:o}", "cpu_quota_cores", quota > 0 ? json_real(quota) : json_null(),
 			 "memory_max", line_or_null("/sys/fs/cgroup/memory.max"));

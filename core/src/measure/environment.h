@@ -22,7 +22,4 @@
  */
 int lsb_environment_collect(json_t **out, struct lsb_error *err);
 
-/* Cores that the control group allows as a quota, or 0 when it sets none. */
-double lsb_environment_cpu_quota(void);
-
 #endif

@@ -11,6 +11,7 @@
 enum { BIMODAL_LEAST = 3 };
 #define BIMODAL_GAP 0.2
 #define RECORDING 0.01	  /* share of a run that writing records may take */
+#define DISTURBED 0.02	  /* share of a run that a rank may wait for a core */
 #define UNATTRIBUTED 0.02 /* share of a rank's wall time up to which its breakdown is shown */
 
 int lsb_point_has_flag(const json_t *point, const char *flag)
@@ -161,6 +162,33 @@ static void flag_recording(json_t *point)
 	free(why);
 }
 
+/*
+ * Other work, or a quota, took the cores away in so many launches that the median may have moved.
+ * With more threads than cores the ranks do that to each other, which is flagged as such.
+ */
+static void flag_disturbed(json_t *point)
+{
+	const json_t *samples = json_object_get(
+		json_object_get(json_object_get(point, "metrics"), "runqueue_share"), "samples");
+	const json_t *sample;
+	size_t i, n = json_array_size(samples), n_disturbed = 0;
+	double worst = 0;
+	char *why;
+
+	json_array_foreach(samples, i, sample)
+	{
+		n_disturbed += json_number_value(sample) > DISTURBED;
+		worst = fmax(worst, json_number_value(sample));
+	}
+	if (n_disturbed == 0 || 2 * n_disturbed < n || lsb_point_has_flag(point, "oversubscribed"))
+		return;
+	why = lsb_format("in %zu of %zu launches a rank was ready to run but had no core for more than %.0f "
+			 "%% of its run, up to %.1f %%: other work on its cores, or a quota",
+			 n_disturbed, n, DISTURBED * 100, worst * 100);
+	lsb_point_flag(point, "disturbed", why ? why : "");
+	free(why);
+}
+
 static void flag_failed_requests(json_t *point)
 {
 	const json_t *rate = json_object_get(json_object_get(point, "metrics"), "success_rate"), *sample;
@@ -219,6 +247,7 @@ void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, con
 	flag_ledger(point);
 	flag_clocks(point);
 	flag_recording(point);
+	flag_disturbed(point);
 	flag_failed_requests(point);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "measure/launch_measure.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -296,6 +297,25 @@ static void set_recording(json_t *metrics, const json_t *ranks)
 		set(metrics, "recording_share", most);
 }
 
+/* Longest that a rank was ready to run without a core, of its run; absent where the kernel does not count it.
+ */
+static void set_runqueue(json_t *metrics, const json_t *ranks)
+{
+	const json_t *rank;
+	double most = -1;
+	size_t r;
+
+	json_array_foreach(ranks, r, rank)
+	{
+		const double run_s = number(rank, "run_s");
+
+		if (run_s > 0 && json_is_number(json_object_get(rank, "runqueue_s")))
+			most = fmax(most, number(rank, "runqueue_s") / run_s);
+	}
+	if (most >= 0)
+		set(metrics, "runqueue_share", most);
+}
+
 static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *t)
 {
 	const double run_s = t->end_ns > t->begin_ns ? seconds_between(t->begin_ns, t->end_ns) : 0;
@@ -318,6 +338,7 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 		set(metrics, "requests_per_s", t->completed / run_s);
 	}
 	set_recording(metrics, ranks);
+	set_runqueue(metrics, ranks);
 	set_latency(metrics, "ttft", &t->ttft);
 	set_latency(metrics, "tpot", &t->tpot);
 	set_latency(metrics, "itl", &t->itl);

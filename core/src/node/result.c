@@ -163,6 +163,8 @@ static void add_figures(const struct lsb_session *s, json_t *rank)
 	set_seconds(rank, "warmup_s", phases->warmup_s);
 	set_seconds(rank, "run_s", phases->run_s);
 	set_seconds(rank, "cpu_s", s->cpu_s);
+	if (s->runqueue_s >= 0)
+		set_seconds(rank, "runqueue_s", s->runqueue_s);
 	set_integer(rank, "load_bytes", s->info.load_bytes);
 	set_integer(rank, "weight_bytes", s->info.weight_bytes);
 	set_integer(rank, "kv_bytes", s->info.kv_bytes);

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "node/energy.h"
+#include "node/runqueue.h"
 
 enum {
 	TICKETS = 2,	   /* steps in an asynchronous backend at once: one running, one behind it */
@@ -161,6 +162,7 @@ int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
 	int rc;
 
 	s->stage = (uint32_t)s->job.rank % s->job.stages;
+	s->runqueue_s = -1; /* until a run was measured; kind = link has none */
 	for (uint32_t i = 0; i < s->stage && !is_link(s); i++)
 		s->first_layer += s->job.layers[i];
 	rc = name_files(s, err);
@@ -447,6 +449,7 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 	const struct lsb_scheduler_limits limits = scheduler_limits(s);
 	struct lsb_scheduler *scheduler = NULL;
 	struct lsb_energy before, after;
+	struct lsb_runqueue waited, waits;
 	uint64_t arrived_ns;
 	double cpu_s;
 	int rc = LSB_OK;
@@ -459,11 +462,14 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 	if (rc == LSB_OK) {
 		lsb_recorder_reset(&s->recorder);
 		lsb_energy_read(LSB_ENERGY_FOLDER, &before);
+		lsb_runqueue_read(LSB_RUNQUEUE_FOLDER, &waited);
 		cpu_s = cpu_seconds();
 		s->run_t0_ns = lsb_now_ns();
 		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, arrived_ns, err);
 		s->run_t1_ns = lsb_now_ns();
 		s->cpu_s = cpu_seconds() - cpu_s;
+		lsb_runqueue_read(LSB_RUNQUEUE_FOLDER, &waits);
+		s->runqueue_s = lsb_runqueue_between(&waited, &waits, s->run_t1_ns - s->run_t0_ns);
 		lsb_energy_read(LSB_ENERGY_FOLDER, &after);
 		s->energy_j = lsb_energy_between(&before, &after);
 	}

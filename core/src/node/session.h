@@ -44,8 +44,9 @@ struct lsb_session {
 	struct lsb_linkbench *linkbench;  /* of kind = link, whose launches have no stage loop */
 	struct lsb_phases phases;
 	uint64_t run_t0_ns, run_t1_ns;
-	double record_ns; /* cost of one step record */
-	double cpu_s;	  /* processor time of this process in the run, all threads */
+	double record_ns;  /* cost of one step record */
+	double cpu_s;	   /* processor time of this process in the run, all threads */
+	double runqueue_s; /* in the run, ready to run but without a core; -1: not known */
 	struct lsb_peaks peaks;
 	double energy_j;	    /* of this machine in the run; 0: not known */
 	uint64_t peak_memory_bytes; /* VmHWM when the run ended */

@@ -122,7 +122,7 @@ static const struct lsb_suite_key gate_keys[] = {
 	{ "governor", LSB_KEY_CHOICE, GATE, MEMBER(lsb_suite, gate.governor),
 	  .help = "a frequency governor other than performance" },
 	{ "quota", LSB_KEY_CHOICE, GATE, MEMBER(lsb_suite, gate.quota),
-	  .help = "a CPU quota of the control group below the cores in use" },
+	  .help = "a CPU quota of the control groups below the machine's cores" },
 	{ "oversubscribed", LSB_KEY_CHOICE, GATE, MEMBER(lsb_suite, gate.oversubscribed),
 	  .help = "more threads than cores" },
 };
