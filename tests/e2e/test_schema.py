@@ -176,7 +176,8 @@ class Test(harness.Case):
                     ("summary", summary, ()), ("summary", summary, ("points", 0)),
                     ("summary", summary, ("points", 0, "ledger", 0)), ("summary", summary, ("findings",)),
                     ("summary", summary, ("points", 0, "metrics", "run_s"))]
-        may_go = {"gated", "energy_j", "link", "requests", "oversubscribed", "layers", "transport", "backend"}
+        may_go = {"gated", "runqueue_s", "energy_j", "link", "clock", "requests", "oversubscribed", "layers", "transport",
+                  "backend"}
         for name, document, way in required:
             inner = document
             for step in way:
