@@ -53,7 +53,13 @@ esac
 # shellcheck disable=SC2086 # a list
 need $BUILD_PACKAGES
 want "report.html has tables, but no charts" gnuplot-nox
-build release -DLSB_TESTS=OFF || die "the build failed"
+# The kernels of backend-cuda take minutes to build for every GPU there is: for this machine's, or none.
+if command -v nvcc >/dev/null 2>&1 && nvidia-smi -L 2>/dev/null | grep -q GPU; then
+	cuda=-DLSB_CUDA_ARCHITECTURES=native
+else
+	cuda=-DLSB_CUDA=OFF
+fi
+build release -DLSB_TESTS=OFF "$cuda" || die "the build failed"
 if [ -z "$model" ]; then
 	get_model
 	model=$root/models/$MODEL_FILE
