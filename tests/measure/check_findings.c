@@ -187,6 +187,37 @@ START_TEST(transfer_that_the_link_does_not_explain_is_named)
 }
 END_TEST
 
+/* Wake-ups as late as the link's own slow messages, on a machine that others use. */
+START_TEST(transfer_that_late_wake_ups_explain_is_not_unexplained)
+{
+	json_t *link, *size;
+
+	run_set_rank(6, "messages_received", 1000);
+	run_set_rank(6, "bytes_received", 1000000);
+	run_set_metric(6, "communication_s", 1.89);
+	link = json_object_get(json_array_get(json_object_get(run_launch(6), "ranks"), 0), "link");
+	size = json_array_get(json_object_get(link, "sizes"), 0);
+	json_object_set_new(size, "one_way_p99_s",
+			    json_real(1e-3)); /* 1 s for all, of which 3 times is more */
+	run_summarise();
+	ck_assert_ptr_null(fired("transfer_explained", "two"));
+	json_object_set_new(size, "one_way_p99_s", json_real(5e-4));
+	run_summarise();
+	ck_assert_ptr_nonnull(fired("transfer_explained", "two"));
+}
+END_TEST
+
+/* Less than 5 % of the run beyond what the link needs. */
+START_TEST(a_little_transfer_is_not_unexplained)
+{
+	run_set_rank(6, "messages_received", 1000);
+	run_set_rank(6, "bytes_received", 1000000);
+	run_set_metric(6, "communication_s", 0.5);
+	run_summarise();
+	ck_assert_ptr_null(fired("transfer_explained", "two"));
+}
+END_TEST
+
 /* The report's own figures: 1.89 s for 252 tokens, 2.12 s for 505. */
 START_TEST(communication_that_does_not_grow_is_start_up_or_waiting)
 {
@@ -515,6 +546,8 @@ static TCase *plausibility(void)
 	tcase_add_test(tc, an_efficiency_above_one_needs_a_cause);
 	tcase_add_test(tc, a_speedup_above_its_bound_is_implausible);
 	tcase_add_test(tc, transfer_that_the_link_does_not_explain_is_named);
+	tcase_add_test(tc, transfer_that_late_wake_ups_explain_is_not_unexplained);
+	tcase_add_test(tc, a_little_transfer_is_not_unexplained);
 	tcase_add_test(tc, communication_that_does_not_grow_is_start_up_or_waiting);
 	tcase_add_test(tc, a_rank_that_reads_the_whole_model_is_implausible);
 	tcase_add_test(tc, loading_longer_though_less_is_read_is_implausible);

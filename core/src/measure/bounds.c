@@ -126,13 +126,28 @@ static double exposed_s(const json_t *launch)
 	return n ? sum / (double)n : NAN;
 }
 
+/* Slowest hundredth one way, of messages of up to `bytes`; 0: not measured. */
+static double p99_s(const json_t *rank, double bytes)
+{
+	const json_t *size;
+	double most = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(rank, "link"), "sizes"), i, size)
+	{
+		if (lsb_look_number(size, "bytes") <= bytes)
+			most = fmax(most, lsb_look_number(size, "one_way_p99_s"));
+	}
+	return most;
+}
+
 /* The slowest link of the launch that measured them, by what a decode step's message takes. */
 static json_t *link_json(const json_t *point, const json_t *launches)
 {
 	const json_t *launch = linked_launch(launches), *rank, *worst = NULL;
 	const double batch = lsb_look_number(point, "batch"), lost_s = launch ? exposed_s(launch) : NAN;
 	struct lsb_link_line slowest = { 0 };
-	double most_s = 0;
+	double most_s = 0, slow_s;
 	size_t i;
 
 	json_array_foreach(json_object_get(launch, "ranks"), i, rank)
@@ -148,11 +163,14 @@ static json_t *link_json(const json_t *point, const json_t *launches)
 	}
 	if (!worst)
 		return json_null();
-	return json_pack("{s:O?, s:O?, s:f, s:f, s:f, s:f, s:f, s:o}", "rank", json_object_get(worst, "rank"),
-			 "peer", json_object_get(json_object_get(worst, "link"), "peer"), "latency_s",
-			 slowest.latency_s, "bandwidth", slowest.bandwidth, "residual", slowest.residual,
-			 "message_bytes", batch * lsb_look_number(worst, "hidden_bytes"), "message_s", most_s,
-			 "exposed_s", isnan(lost_s) ? json_null() : json_real(lost_s));
+	slow_s = p99_s(worst, batch * lsb_look_number(worst, "hidden_bytes"));
+	return json_pack("{s:O?, s:O?, s:f, s:o, s:f, s:f, s:f, s:f, s:o}", "rank",
+			 json_object_get(worst, "rank"), "peer",
+			 json_object_get(json_object_get(worst, "link"), "peer"), "latency_s",
+			 slowest.latency_s, "latency_p99_s", slow_s > 0 ? json_real(slow_s) : json_null(),
+			 "bandwidth", slowest.bandwidth, "residual", slowest.residual, "message_bytes",
+			 batch * lsb_look_number(worst, "hidden_bytes"), "message_s", most_s, "exposed_s",
+			 isnan(lost_s) ? json_null() : json_real(lost_s));
 }
 
 json_t *lsb_bounds_json(const json_t *point, const json_t *launches, const json_t *launch)

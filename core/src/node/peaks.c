@@ -172,6 +172,7 @@ static int probe_size(struct probe *p, struct lsb_probe_size *size, uint64_t bud
 		qsort(times, n, sizeof(*times), by_time);
 		size->rounds = n;
 		size->one_way_s = (double)times[n / 2] * 1e-9 / 2;
+		size->one_way_p99_s = (double)times[n - 1 - n / 100] * 1e-9 / 2;
 	}
 	free(times);
 	return rc;
@@ -320,9 +321,11 @@ void lsb_peaks_tell(const struct lsb_peaks *peaks, json_t *rank)
 	sizes = json_array();
 	for (uint32_t i = 0; i < peaks->n_sizes; i++)
 		if (peaks->sizes[i].rounds)
-			json_array_append_new(sizes, json_pack("{s:I, s:I, s:f}", "bytes",
-							       (json_int_t)peaks->sizes[i].bytes, "rounds",
-							       (json_int_t)peaks->sizes[i].rounds,
-							       "one_way_s", peaks->sizes[i].one_way_s));
+			json_array_append_new(sizes,
+					      json_pack("{s:I, s:I, s:f, s:f}", "bytes",
+							(json_int_t)peaks->sizes[i].bytes, "rounds",
+							(json_int_t)peaks->sizes[i].rounds, "one_way_s",
+							peaks->sizes[i].one_way_s, "one_way_p99_s",
+							peaks->sizes[i].one_way_p99_s));
 	json_object_set_new(rank, "link", json_pack("{s:i, s:o}", "peer", (int)peaks->peer, "sizes", sizes));
 }

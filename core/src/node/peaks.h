@@ -21,8 +21,9 @@ enum { LSB_PROBE_SIZES = 5, LSB_PROBE_BUFFERS = 2 };
 /* Messages of one size to the next stage and back. */
 struct lsb_probe_size {
 	uint64_t bytes;
-	uint32_t rounds;  /* timed; 0: this size was not measured */
-	double one_way_s; /* half of the median round */
+	uint32_t rounds;      /* timed; 0: this size was not measured */
+	double one_way_s;     /* half of the median round */
+	double one_way_p99_s; /* half of the 99th percentile; below 100 rounds of the slowest */
 };
 
 struct lsb_peaks {
