@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/base.h"
+#include "measure/derive.h"
 #include "measure/links.h"
 #include "measure/loggp.h"
 
@@ -70,6 +71,27 @@ START_TEST(fit_of_two_sizes_or_of_no_time_is_refused)
 	ck_assert_int_eq(lsb_loggp_fit(two, 3, &fit), -1);
 	ck_assert_int_eq(lsb_loggp_fit(none, 3, &fit), -1);
 	ck_assert_int_eq(lsb_loggp_fit(none, 0, &fit), -1);
+}
+END_TEST
+
+START_TEST(a_rank_s_link_and_loggp_have_one_line)
+{
+	json_t *rank = json_pack("{s:{s:[{s:i, s:f}, {s:i, s:f}, {s:i, s:f}]}}", "link", "sizes", "bytes", 1,
+				 "one_way_s", 5e-6, "bytes", 4096, "one_way_s", 9e-6, "bytes", 65536,
+				 "one_way_s", 5e-5);
+	const struct lsb_loggp_sample samples[] = { { 1, 5e-6, 0, 0 },
+						    { 4096, 9e-6, 0, 0 },
+						    { 65536, 5e-5, 0, 0 } };
+	struct lsb_link_line line;
+	struct lsb_loggp fit;
+
+	ck_assert_int_eq(lsb_derive_link(rank, &line), 0);
+	ck_assert_int_eq(lsb_loggp_fit(samples, 3, &fit), 0);
+	/* of the first byte the one counts the gap, the other does not */
+	ck_assert_double_eq_tol(line.latency_s + 1 / line.bandwidth, fit.start_s, 1e-12);
+	ck_assert_double_eq_tol(1 / line.bandwidth, fit.gap_per_byte_s, 1e-16);
+	ck_assert_double_eq_tol(line.residual, fit.residual, 1e-9);
+	json_decref(rank);
 }
 END_TEST
 
@@ -142,6 +164,7 @@ int main(void)
 
 	tcase_add_test(all, fit_finds_the_line_that_made_the_times);
 	tcase_add_test(all, fit_of_two_sizes_or_of_no_time_is_refused);
+	tcase_add_test(all, a_rank_s_link_and_loggp_have_one_line);
 	tcase_add_test(all, metrics_are_means_over_both_directions);
 	tcase_add_test(all, a_rank_without_its_rows_is_refused);
 	tcase_add_test(all, summary_has_every_direction_with_its_interval);

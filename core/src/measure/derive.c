@@ -2,7 +2,9 @@
 #include "measure/derive.h"
 
 #include <math.h>
+#include <stdlib.h>
 
+#include "measure/loggp.h"
 #include "measure/look.h"
 
 const json_t *lsb_derive_peaks(const json_t *launches)
@@ -20,41 +22,27 @@ const json_t *lsb_derive_peaks(const json_t *launches)
 	return NULL;
 }
 
-/* Least squares of the relative errors, so that small messages count as much as large ones. */
 int lsb_derive_link(const json_t *rank, struct lsb_link_line *out)
 {
 	const json_t *sizes = json_object_get(json_object_get(rank, "link"), "sizes"), *size;
-	double w = 0, wx = 0, wxx = 0, wy = 0, wxy = 0, squares = 0, determinant, start_s, byte_s;
+	struct lsb_line_sample *samples = calloc(json_array_size(sizes) + 1, sizeof(*samples));
+	struct lsb_line line;
 	size_t i;
+	int rc;
 
+	if (!samples)
+		return -1;
 	json_array_foreach(sizes, i, size)
 	{
-		const double x = lsb_look_number(size, "bytes"), y = lsb_look_number(size, "one_way_s");
-
-		if (!(y > 0))
-			return -1;
-		w += 1 / (y * y);
-		wx += x / (y * y);
-		wxx += x * x / (y * y);
-		wy += 1 / y;
-		wxy += x / y;
+		samples[i] = (struct lsb_line_sample){ lsb_look_number(size, "bytes"),
+						       lsb_look_number(size, "one_way_s") };
 	}
-	determinant = w * wxx - wx * wx;
-	if (i < 3 || !(determinant > 0))
-		return -1;
-	start_s = (wxx * wy - wx * wxy) / determinant;
-	byte_s = (w * wxy - wx * wy) / determinant;
+	rc = lsb_line_fit(samples, json_array_size(sizes), &line);
+	free(samples);
 	/* on a busy machine a small message may take longer than a large one: no line, no figure */
-	if (!(start_s > 0) || !(byte_s > 0))
+	if (rc || !(line.start > 0) || !(line.slope > 0))
 		return -1;
-	json_array_foreach(sizes, i, size)
-	{
-		const double y = lsb_look_number(size, "one_way_s");
-		const double error = (start_s + lsb_look_number(size, "bytes") * byte_s - y) / y;
-
-		squares += error * error;
-	}
-	*out = (struct lsb_link_line){ start_s, 1 / byte_s, sqrt(squares / (double)i) };
+	*out = (struct lsb_link_line){ line.start, 1 / line.slope, line.residual };
 	return 0;
 }
 

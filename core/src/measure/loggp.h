@@ -11,6 +11,28 @@
 
 #include <stddef.h>
 
+/* --- the line that every model of a link has --- */
+
+/* What one message of `x` bytes, or bytes beyond the first, takes. */
+struct lsb_line_sample {
+	double x, y;
+};
+
+struct lsb_line {
+	double start, slope; /* y = start + slope x */
+	double residual;     /* root of the mean square of (fitted - y) / y */
+};
+
+/*
+ * Least squares in relative error, so that small messages count as much as large
+ * ones, over `n` samples of which at least 3 differ in x. Returns 0, or -1 when
+ * fewer do, a y is not positive or an x is negative. What it means that start or
+ * slope are negative is the caller's to say.
+ */
+int lsb_line_fit(const struct lsb_line_sample *samples, size_t n, struct lsb_line *out);
+
+/* --- LogGP --- */
+
 /* What was measured at one size. */
 struct lsb_loggp_sample {
 	double bytes;

@@ -39,15 +39,20 @@ static double sample(const json_t *point, const char *name, size_t i)
 	return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-/* The launch of `point` in `round`; its number of launches when there is none. */
-static size_t launch_of(const json_t *point, const json_t *round)
+/* Rounds of a point's launches, in their order; NULL without memory. Owned by the caller. */
+static double *rounds_of(const json_t *point, size_t *n)
 {
-	const json_t *rounds = json_object_get(point, "rounds");
-	size_t i = 0;
+	const json_t *rounds = json_object_get(point, "rounds"), *round;
+	double *out = calloc(json_array_size(rounds) + 1, sizeof(*out));
+	size_t i;
 
-	while (i < json_array_size(rounds) && !json_equal(json_array_get(rounds, i), round))
-		i++;
-	return i;
+	*n = json_array_size(rounds);
+	json_array_foreach(rounds, i, round)
+	{
+		if (out)
+			out[i] = json_number_value(round);
+	}
+	return out;
 }
 
 /* Fill *out from launch i of the point and j of the baseline; 0 when a part is not known. */
@@ -150,21 +155,31 @@ static json_t *predicted_json(const json_t *bounds, const struct pair *pair, dou
 	return out;
 }
 
+/* Rounds that both have and that can be taken apart; how many. `pairs` has room for the point's launches. */
+static size_t take_pairs(const json_t *point, const json_t *baseline, struct pair *pairs)
+{
+	size_t n_mine, n_theirs, n = 0, n_pairs = 0;
+	double *mine = rounds_of(point, &n_mine), *theirs = rounds_of(baseline, &n_theirs);
+	size_t *places = calloc(2 * n_mine + 1, sizeof(*places));
+
+	if (mine && theirs && places)
+		n_pairs = lsb_pair_rounds(mine, n_mine, theirs, n_theirs, places, places + n_mine);
+	for (size_t i = 0; i < n_pairs; i++)
+		n += (size_t)take_apart(point, baseline, places[i], places[n_mine + i], &pairs[n]);
+	free(places);
+	free(theirs);
+	free(mine);
+	return n;
+}
+
 static void add_losses(const json_t *point, const json_t *baseline, json_t *bounds)
 {
-	const json_t *rounds = json_object_get(point, "rounds");
 	const double p = lsb_look_number(point, "nodes");
-	struct pair *pairs = calloc(json_array_size(rounds) + 1, sizeof(*pairs));
+	struct pair *pairs = calloc(json_array_size(json_object_get(point, "rounds")) + 1, sizeof(*pairs));
 	struct pair typical;
 	json_t *list;
-	size_t n = 0;
+	size_t n = pairs ? take_pairs(point, baseline, pairs) : 0;
 
-	for (size_t i = 0; pairs && i < json_array_size(rounds); i++) {
-		const size_t j = launch_of(baseline, json_array_get(rounds, i));
-
-		n += j < json_array_size(json_object_get(baseline, "rounds")) &&
-		     take_apart(point, baseline, i, j, &pairs[n]);
-	}
 	if (n) {
 		typical = typical_of(pairs, n);
 		list = json_array();
