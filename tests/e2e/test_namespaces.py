@@ -91,10 +91,18 @@ class Test(test_ssh.Fixture):
         self.assertIn("10.9.9.0/24", self.reasons())
         self.assertIn("node", self.reasons())
 
+    def is_connected(self):
+        """Whether the second host has a connection with the first one, which is the data link."""
+        hosts = {bytes(reversed([*map(int, NETWORK.split(".")), i])).hex().upper() for i in (2, 3)}
+        table = subprocess.run(["nsenter", f"--net=/run/netns/{self.names[2]}", "cat", "/proc/self/net/tcp"],
+                               capture_output=True, text=True).stdout
+        return any({row[1][:8], row[2][:8]} == hosts and row[3] == "01"  # established
+                   for row in map(str.split, table.splitlines()[1:]))
+
     def broken(self, break_link, *words):
         """A run whose data link is broken once the ranks run."""
         def during(run):
-            run.until(lambda: len(self.own()) >= 2 and (self.results / "logs").exists(), "agents")
+            run.until(self.is_connected, "a connection between the two hosts")
             time.sleep(1)
             break_link()
         self.run_inside(self.suite("[case a]\nnodes = 2\nbackend.step_time = 20ms\nstall_timeout = 3s\n"

@@ -100,8 +100,9 @@ void launch_check_deadlines(struct running *l, uint64_t now)
 			   (unsigned long long)stalled->steps, stalled->phase);
 	if (l->what->timeout_ns && now - l->begun_ns > l->what->timeout_ns)
 		cause_note(l, last, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
-			   "the launch is not over after its timeout of %.1f s; rank %d is in phase '%s'",
-			   SECONDS(l->what->timeout_ns), last->number, last->phase);
+			   "the launch is not over after its timeout of %.1f s; rank %d on %s is in phase "
+			   "'%s'",
+			   SECONDS(l->what->timeout_ns), last->number, rank_host(last), last->phase);
 	if (l->cause.weight)
 		launch_end(l, ENDING_FAILED);
 }
