@@ -13,6 +13,6 @@ function(lsb_add_check name)
 		LSB_BINARY_DIR="${PROJECT_BINARY_DIR}")
 	add_test(NAME ${name} COMMAND ${name})
 	# Limits are for what hangs: far above what a test takes on a machine that others keep busy.
-	set_tests_properties(${name} PROPERTIES TIMEOUT 300
+	set_tests_properties(${name} PROPERTIES TIMEOUT 900
 		ENVIRONMENT "CK_DEFAULT_TIMEOUT=60;CK_TIMEOUT_MULTIPLIER=3")
 endfunction()
