@@ -173,9 +173,10 @@ static json_t *link_json(const json_t *point, const json_t *launches)
 			 isnan(lost_s) ? json_null() : json_real(lost_s));
 }
 
-json_t *lsb_bounds_json(const json_t *point, const json_t *launches, const json_t *launch)
+json_t *lsb_bounds_json(const json_t *point, const json_t *launches, const json_t *launch,
+			const json_t *peaks)
 {
-	const json_t *peaks = lsb_derive_peaks(launches), *work = json_object_get(launch, "work");
+	const json_t *work = json_object_get(launch, "work");
 
 	return json_pack("{s:O?, s:o, s:o, s:o, s:o}", "ideal_speedup", json_object_get(point, "nodes"),
 			 "decode", roofline_json(work, peaks, "decode"), "prefill",

@@ -10,10 +10,11 @@
 #include <jansson.h>
 
 /*
- * points[].bounds of docs/summary.md, of `launch` among the point's `launches`:
+ * points[].bounds of docs/summary.md, of `launch` among the point's `launches`, at `peaks` (pool.h):
  * {"ideal_speedup", "decode", "prefill", "shared", "link"}; a member that nothing
  * was measured for is null. New reference.
  */
-json_t *lsb_bounds_json(const json_t *point, const json_t *launches, const json_t *launch);
+json_t *lsb_bounds_json(const json_t *point, const json_t *launches, const json_t *launch,
+			const json_t *peaks);
 
 #endif

@@ -20,7 +20,7 @@
 /* What a launch's metric is called, and how it is told. */
 struct lsb_derived {
 	const char *name;
-	/* Of `launch`; `peaks` are the RANK objects of the launch that measured the machine, or NULL. NAN:
+	/* Of `launch`; `peaks`: of each rank, pooled over the run (pool.h), or no list. NAN:
 	 * none. */
 	double (*value)(const json_t *launch, const json_t *peaks);
 };

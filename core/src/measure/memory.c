@@ -3,21 +3,20 @@
 
 #include <math.h>
 
-#include "measure/derive.h"
 #include "measure/look.h"
 
-json_t *lsb_memory_bound(const json_t *launches, const json_t *launch)
+json_t *lsb_memory_bound(const json_t *peaks, const json_t *launch)
 {
-	const json_t *ranks = lsb_derive_peaks(launches), *row;
+	const json_t *row;
 	double bytes = 0, fastest = 0, together = 0, least_s = 0;
 	const double run_s = lsb_look_number(json_object_get(launch, "metrics"), "run_s");
 	size_t i;
 
-	if (!ranks || !(run_s > 0))
+	if (!json_array_size(peaks) || !(run_s > 0))
 		return json_null();
 	json_array_foreach(json_object_get(launch, "ledger"), i, row)
 	{
-		const json_t *rank = json_array_get(ranks, i);
+		const json_t *rank = json_array_get(peaks, i);
 		const double alone = lsb_look_number(rank, "read_bandwidth_alone"),
 			     its = lsb_look_number(row, "read_bytes");
 

@@ -14,9 +14,9 @@
 
 /*
  * {"read_bytes", "bandwidth_alone", "bandwidth_all", "memory_s", "share_of_run"} of
- * `launch`: memory_s is the least time that reading takes, by the slowest rank
+ * `launch`, at `peaks` (pool.h): memory_s is the least time that reading takes, by the slowest rank
  * alone or by all ranks together. JSON null when no bandwidth is known. New reference.
  */
-json_t *lsb_memory_bound(const json_t *launches, const json_t *launch);
+json_t *lsb_memory_bound(const json_t *peaks, const json_t *launch);
 
 #endif

@@ -17,6 +17,7 @@
 #include "measure/links.h"
 #include "measure/memory.h"
 #include "measure/outputs.h"
+#include "measure/pool.h"
 #include "measure/scaling.h"
 #include "measure/statistics.h"
 #include "measure/target.h"
@@ -98,10 +99,9 @@ static void add_metrics(json_t *point, const json_t *launches)
 }
 
 /* What follows from a launch's ledger and the machine's peaks; likewise only what every launch has. */
-static void add_derived(json_t *point, const json_t *launches)
+static void add_derived(json_t *point, const json_t *launches, const json_t *peaks)
 {
 	const size_t n = json_array_size(launches);
-	const json_t *peaks = lsb_derive_peaks(launches);
 	json_t *out = json_object_get(point, "metrics");
 	double *values = calloc(n + 1, sizeof(*values));
 
@@ -178,7 +178,7 @@ static json_t *ranks_without_requests(const json_t *ranks)
 }
 
 /* What the ok launches of a point say; every key is there even when there are none. */
-static void add_measurements(json_t *point, const json_t *ok)
+static void add_measurements(json_t *point, const json_t *ok, const json_t *peaks)
 {
 	json_t *rounds = json_array(), *launch, *ledger, *work;
 	const json_t *median;
@@ -190,7 +190,7 @@ static void add_measurements(json_t *point, const json_t *ok)
 	}
 	json_object_set_new(point, "rounds", rounds);
 	add_metrics(point, ok);
-	add_derived(point, ok);
+	add_derived(point, ok, peaks);
 	json_object_set_new(point, "scaling", json_null());
 	median = lsb_launches_median(ok);
 	ledger = json_object_get(median, "ledger");
@@ -202,8 +202,9 @@ static void add_measurements(json_t *point, const json_t *ok)
 	json_object_set_new(point, "ranks", ranks_without_requests(json_object_get(median, "ranks")));
 	work = json_object_get(median, "work");
 	json_object_set_new(point, "work", work ? json_incref(work) : json_array());
-	json_object_set_new(point, "memory", median ? lsb_memory_bound(ok, median) : json_null());
-	json_object_set_new(point, "bounds", median ? lsb_bounds_json(point, ok, median) : json_null());
+	json_object_set_new(point, "memory", median ? lsb_memory_bound(peaks, median) : json_null());
+	json_object_set_new(point, "bounds",
+			    median ? lsb_bounds_json(point, ok, median, peaks) : json_null());
 	json_object_set_new(point, "symmetry", lsb_symmetry_json(point, ok));
 	json_object_set_new(point, "cold", lsb_cold_json(point, ok));
 	lsb_outputs_add(point, ok);
@@ -212,13 +213,15 @@ static void add_measurements(json_t *point, const json_t *ok)
 }
 
 /* `launches`: all of the point, however they ended. */
-static json_t *point_json(const json_t *header, const json_t *entry, const json_t *launches, int interrupted)
+static json_t *point_json(const json_t *header, const json_t *entry, const json_t *launches,
+			  const json_t *pool, int interrupted)
 {
 	static const char *const copied[] = { "id",	     "case",	"label",    "params",  "kind",
 					      "nodes",	     "stages",	"replicas", "batch",   "in_flight",
 					      "concurrency", "prompts", "max_new",  "threads", "layers",
 					      "reps",	     "stop",	"launcher", "pinned" };
 	json_t *point = json_object(), *ok = lsb_launches_with(launches, "ok");
+	json_t *peaks = lsb_pool_peaks(pool, entry, ok);
 
 	for (size_t i = 0; i < LSB_COUNT(copied); i++)
 		copy(point, entry, copied[i]);
@@ -226,7 +229,8 @@ static json_t *point_json(const json_t *header, const json_t *entry, const json_
 	json_object_set_new(point, "flag_reasons", json_object());
 	json_object_set_new(point, "launches", json_integer((json_int_t)json_array_size(ok)));
 	add_status(point, entry, launches, json_array_size(ok), interrupted);
-	add_measurements(point, ok);
+	add_measurements(point, ok, peaks);
+	json_decref(peaks);
 	lsb_flags_add(point, header, entry, ok);
 	json_decref(ok);
 	return point;
@@ -243,7 +247,7 @@ static int was_interrupted(const json_t *launches)
 int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out, struct lsb_error *err)
 {
 	const int interrupted = was_interrupted(launches);
-	json_t *summary, *points, *by_point;
+	json_t *summary, *points, *by_point, *pool;
 	const json_t *entry;
 	size_t i;
 
@@ -263,15 +267,17 @@ int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out
 	json_object_set_new(summary, "interrupted", json_boolean(interrupted));
 	json_object_set_new(summary, "points", points);
 	by_point = lsb_launches_by_point(launches);
+	pool = lsb_pool_collect(header, launches);
 	json_array_foreach(json_object_get(header, "points"), i, entry)
 	{
 		const char *id = json_string_value(json_object_get(entry, "id"));
 
-		json_array_append_new(
-			points,
-			point_json(header, entry, id ? json_object_get(by_point, id) : NULL, interrupted));
+		json_array_append_new(points,
+				      point_json(header, entry, id ? json_object_get(by_point, id) : NULL,
+						 pool, interrupted));
 	}
 	json_decref(by_point);
+	json_decref(pool);
 	lsb_scaling_add(header, summary);
 	lsb_target_add(header, summary);
 	json_object_set_new(summary, "fits", lsb_fits(summary));

@@ -54,7 +54,9 @@ static void add_rooflines(const struct lsb_page *page)
 
 			if (!json_is_object(roof))
 				continue;
-			row(page, &n, "Rooflines: measured read bandwidth and matrix peak of this machine",
+			row(page, &n,
+			    "Rooflines: read bandwidth and matrix peak, the largest that a point of this run "
+			    "saw",
 			    heads, LSB_COUNT(heads), point);
 			lsb_html_cell(page, "%s", phases[k]);
 			lsb_html_cell(page, "%s", lsb_text_of(roof, "limit"));

@@ -78,9 +78,10 @@ static void add_rooflines(const json_t *summary, struct lsb_text *to)
 		"The least time of a phase on the rank where it is largest: bytes of weights and keys by the "
 		"measured read\nbandwidth, or multiply-accumulates by the measured matrix peak, whichever "
 		"takes "
-		"longer. \"All ranks at it\": with\nthe bandwidth of all ranks reading at once. More than "
-		"100 "
-		"%: weights came from caches.\n\n",
+		"longer. \"All ranks at it\": with\nthe bandwidth of all ranks reading at once. Each peak is "
+		"the largest that any point of the run saw on that\nhost, with as many threads and, of all "
+		"at once, as many ranks. More than 100 %: weights came from caches,\nor the machine was "
+		"never idle when it was measured.\n\n",
 		to);
 }
 
