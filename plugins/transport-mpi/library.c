@@ -8,6 +8,7 @@
 #include <mpi-ext.h>
 #endif
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mpi_transport.h"
@@ -39,8 +40,57 @@ void mpi_library_name(char *to, size_t bytes)
 	(void)snprintf(to, bytes, "%s", *text ? text : "MPI");
 }
 
+/* --- what carries the messages ------------------------------------------------------------ */
+
+/* What a library reads from the environment while it starts: the only way in that both have. */
+struct route {
+	const char *name, *value;
+};
+
+#ifdef OPEN_MPI
+#if OMPI_MAJOR_VERSION >= 5
+#define SHARED_MEMORY "self,sm"
+#else
+#define SHARED_MEMORY "self,vader"
+#endif
+static const struct route via_shm[] = { { "OMPI_MCA_pml", "ob1" },
+					{ "OMPI_MCA_btl", SHARED_MEMORY },
+					{ NULL, NULL } };
+static const struct route via_tcp[] = { { "OMPI_MCA_pml", "ob1" },
+					{ "OMPI_MCA_btl", "self,tcp" },
+					{ NULL, NULL } };
+#elif defined(MPICH_VERSION)
+/* Ranks of one machine take MPICH's own shared memory, unless told that nobody is near. */
+static const struct route via_shm[] = { { "MPIR_CVAR_NOLOCAL", "0" }, { NULL, NULL } };
+/* the second for builds on UCX, the third for those on libfabric: each passes over the other's */
+static const struct route via_tcp[] = { { "MPIR_CVAR_NOLOCAL", "1" },
+					{ "UCX_TLS", "tcp,self" },
+					{ "FI_PROVIDER", "tcp" },
+					{ NULL, NULL } };
+#else
+static const struct route via_shm[] = { { NULL, NULL } }, via_tcp[] = { { NULL, NULL } };
+#endif
+
+/* Before MPI starts. The process's other thread, of the control channel, reads no environment. */
+static int take_route(uint32_t via, struct lsb_error *err)
+{
+	const struct route *route = via == MPI_VIA_SHM ? via_shm : via_tcp;
+
+	if (via == MPI_VIA_AUTO)
+		return LSB_OK;
+	if (!route->name)
+		return lsb_fail(err, LSB_EUNAVAIL, 0,
+				"via = %s: how this MPI library is told so is not known (Open MPI and MPICH "
+				"are); say it in the library's own way, and via = auto",
+				via == MPI_VIA_SHM ? "shm" : "tcp");
+	for (; route->name; route++)
+		if (setenv(route->name, route->value, 1))
+			return lsb_fail(err, LSB_ENOMEM, 0, "no memory to set %s", route->name);
+	return LSB_OK;
+}
+
 /* Start MPI, unless somebody else in this process has. */
-static int start(struct lsb_error *err)
+static int start(const struct mpi_options *options, struct lsb_error *err)
 {
 	int initialized = 0, finalized = 0, provided = MPI_THREAD_SINGLE, rc;
 
@@ -50,6 +100,9 @@ static int start(struct lsb_error *err)
 				"MPI has ended in this process and cannot be started again: one process, one "
 				"launch");
 	(void)MPI_Initialized(&initialized);
+	rc = initialized ? LSB_OK : take_route(options->via, err);
+	if (rc)
+		return rc;
 	rc = initialized ? MPI_Query_thread(&provided)
 			 : MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
 	if (rc != MPI_SUCCESS)
@@ -115,10 +168,12 @@ static uint32_t memory_kinds(void)
 
 static void tell(const struct lsb_transport *t)
 {
-	char name[64], line[160];
+	static const char *const via[] = { "", ", its shared memory", ", its TCP" };
+	char name[64], line[192];
 
 	mpi_library_name(name, sizeof(name));
-	(void)snprintf(line, sizeof(line), "%s: rank %d of %d, %s", name, t->world->rank, t->world->size,
+	(void)snprintf(line, sizeof(line), "%s%s: rank %d of %d, %s", name, via[t->options->via],
+		       t->world->rank, t->world->size,
 		       t->mem_caps & 1u << LSB_MEM_CUDA ? "takes CUDA memory directly"
 							: "host memory only (no CUDA support)");
 	t->host->log(t->host->context, LSB_LOG_INFO, line);
@@ -126,7 +181,7 @@ static void tell(const struct lsb_transport *t)
 
 int mpi_library_open(struct lsb_transport *t, struct lsb_error *err)
 {
-	int size = 0, rc = start(err);
+	int size = 0, rc = start(t->options, err);
 
 	if (rc)
 		return rc;

@@ -33,6 +33,13 @@ static const struct lsb_option options[] = {
 	  .max = 1e8,
 	  .offset = offsetof(struct mpi_options, nap_ns),
 	  .help = "longest nap between two looks; naps start at 5us and double" },
+	{ .name = "via",
+	  .type = LSB_OPT_CHOICE,
+	  .choices = "auto|shm|tcp",
+	  .def = "auto",
+	  .offset = offsetof(struct mpi_options, via),
+	  .help = "what carries the messages: the library's own choice, its shared memory (ranks of one "
+		  "machine), or its TCP" },
 	{ 0 },
 };
 

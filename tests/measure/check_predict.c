@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure/break_even.h"
 #include "measure/predict.h"
 #include "measure/record.h"
 #include "measure/simulate.h"
@@ -381,6 +382,50 @@ START_TEST(a_journal_without_step_times_and_a_point_that_is_not_there_are_refuse
 }
 END_TEST
 
+/* A summary's point, as far as break-even looks at it. */
+static json_t *summary_point(const struct point *p, const json_t *launch)
+{
+	return json_pack("{s:s, s:s, s:i, s:{s:{s:f}}}", "id", p->id, "label", p->label, "nodes",
+			 (int)p->stages, "metrics", "tokens_per_s", "median",
+			 value(json_object_get(launch, "metrics"), "tokens_per_s"));
+}
+
+/* What is found is run, with that delay on every message: it must be as fast as the one node. */
+START_TEST(at_the_break_even_latency_the_true_run_is_as_fast_as_one_node)
+{
+	json_t *points = json_array(), *launches = json_array(), *shown = json_array(), *header, *summary,
+	       *answer, *truth;
+	struct point delayed = suite_points[1];
+
+	for (size_t i = 0; i < sizeof(suite_points) / sizeof(suite_points[0]); i++) {
+		json_t *entry = point_json(&suite_points[i]), *launch = launch_json(&suite_points[i]);
+
+		json_object_set_new(entry, "baselines", json_pack("{s:s}", "equal_batch", "01"));
+		json_array_append_new(points, entry);
+		json_array_append_new(shown, summary_point(&suite_points[i], launch));
+		json_array_append_new(launches, launch);
+	}
+	header = json_pack("{s:o}", "points", points);
+	summary = json_pack("{s:o}", "points", shown);
+	lsb_break_even_add(header, launches, summary);
+	ck_assert_uint_eq(json_array_size(json_object_get(json_array_get(shown, 0), "break_even")), 0);
+	ck_assert_uint_eq(json_array_size(json_object_get(json_array_get(shown, 8), "break_even")), 0);
+	answer = json_array_get(json_object_get(json_array_get(shown, 1), "break_even"), 0);
+	ck_assert_double_lt(fabs(value(answer, "error")), 0.02);
+	ck_assert_double_eq_tol(value(answer, "link_latency_s"), 0.00004, 0.00001);
+	delayed.delay_s = value(json_object_get(answer, "latency"), "value");
+	ck_assert_double_gt(delayed.delay_s, 0.0001);
+	truth = launch_json(&delayed);
+	ck_assert_double_eq_tol(value(json_object_get(truth, "metrics"), "tokens_per_s") /
+					value(answer, "target_tokens_per_s"),
+				1, 0.02);
+	json_decref(truth);
+	json_decref(summary);
+	json_decref(header);
+	json_decref(launches);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("predict");
@@ -392,6 +437,7 @@ int main(void)
 	tcase_add_test(tc, what_was_never_run_follows_the_same_law);
 	tcase_add_test(tc, a_slower_link_costs_what_its_messages_take_and_is_the_bottleneck);
 	tcase_add_test(tc, what_lies_outside_the_measured_range_is_said);
+	tcase_add_test(tc, at_the_break_even_latency_the_true_run_is_as_fast_as_one_node);
 	tcase_add_test(tc, points_of_another_engine_say_nothing);
 	tcase_add_test(tc, settings_that_cannot_be_are_refused);
 	tcase_add_test(tc, a_journal_without_step_times_and_a_point_that_is_not_there_are_refused);

@@ -100,6 +100,38 @@ START_TEST(links_measures_every_wait_mode_with_and_without_pauses)
 }
 END_TEST
 
+/* Each transport over the link and in the pipeline, all with the same wait mode. */
+START_TEST(transports_differ_in_nothing_else)
+{
+	struct lsb_suite *suite = read_shipped("transports");
+	size_t n_links = 0, n_pipelines = 0, n_mpi = 0;
+
+	ck_assert_str_eq(suite->report.compare, "transport");
+	for (size_t i = 0; i < suite->n_points; i++) {
+		const struct lsb_point *p = &suite->points[i];
+
+		ck_assert_uint_ge(p->reps, 8); /* pairs enough for three comparisons (docs/compare.md) */
+		n_links += p->kind == LSB_CASE_LINK;
+		n_pipelines += p->kind == LSB_CASE_STRONG && p->nodes == 2;
+		n_mpi += strcmp(p->transport.name, "mpi") == 0;
+		for (size_t k = 0; k < p->n_values; k++)
+			if (strcmp(p->values[k].key, "transport.wait") == 0)
+				ck_assert_str_eq(p->values[k].value, "hybrid");
+		if (p->kind == LSB_CASE_STRONG && p->nodes == 2) {
+			const struct lsb_baselines b = lsb_baselines_find(suite->points, suite->n_points, i);
+
+			ck_assert_int_ge(b.equal_batch, 0);
+			ck_assert_int_ge(b.equal_concurrency, 0);
+			ck_assert_int_eq(b.batch_one, (ptrdiff_t)i);
+		}
+	}
+	ck_assert_uint_eq(n_links, 4);
+	ck_assert_uint_eq(n_pipelines, 4);
+	ck_assert_uint_eq(n_mpi, 4);
+	lsb_suite_free(suite);
+}
+END_TEST
+
 START_TEST(the_reference_holds_the_key_table)
 {
 	struct lsb_error err;
@@ -128,6 +160,7 @@ int main(void)
 	tcase_add_test(tc, weak_scaling_is_five_prompts_a_node);
 	tcase_add_test(tc, batch_sweep_has_one_node_at_each_batch);
 	tcase_add_test(tc, smoke_is_small);
+	tcase_add_test(tc, transports_differ_in_nothing_else);
 	tcase_add_test(tc, links_measures_every_wait_mode_with_and_without_pauses);
 	tcase_add_test(tc, the_reference_holds_the_key_table);
 	suite_add_tcase(s, tc);

@@ -99,12 +99,12 @@ json_t *lsb_header_build(const struct lsb_prepared *p, uint64_t order_seed, int 
 	for (int i = 0; i < argc; i++)
 		json_array_append_new(arguments, json_string(argv[i]));
 	/* the seed is of 64 bits, JSON integers here of 63 and a sign: kept as they lie */
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:I, s:s, s:s%, s:O, s:o, s:O?}", "lsbench_journal",
-			 (int)LSB_JOURNAL_FORMAT, "version", LSB_VERSION, "suite", suite->name, "title",
-			 suite->title ? suite->title : suite->name, "started", started, "argv", arguments,
-			 "order_seed", (json_int_t)order_seed, "suite_sha256", digest, "suite_text",
-			 suite->text, suite->bytes, "provenance", p->provenance, "points", points, "gated",
-			 gated);
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:I, s:s, s:s%, s:O, s:o, s:O?, s:s?}",
+			 "lsbench_journal", (int)LSB_JOURNAL_FORMAT, "version", LSB_VERSION, "suite",
+			 suite->name, "title", suite->title ? suite->title : suite->name, "started", started,
+			 "argv", arguments, "order_seed", (json_int_t)order_seed, "suite_sha256", digest,
+			 "suite_text", suite->text, suite->bytes, "provenance", p->provenance, "points",
+			 points, "gated", gated, "compare", suite->report.compare);
 }
 
 /* --- resuming --- */

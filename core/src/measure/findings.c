@@ -8,9 +8,11 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "measure/break_even.h"
 #include "measure/flags.h"
 #include "measure/look.h"
 #include "measure/plausible.h"
+#include "measure/side.h"
 #include "measure/summary.h"
 #include "measure/verdict.h"
 
@@ -363,11 +365,13 @@ static json_t *summary_sentences(const json_t *summary, const json_t *grades)
 		{
 			trouble[rule](summary, point, list);
 		}
+	lsb_side_findings(summary, list); /* what the suite asks comes before what is said of any run */
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		for (size_t rule = 0; rule < LSB_COUNT(rules); rule++)
 			rules[rule](summary, point, list);
 	}
+	lsb_break_even_findings(summary, list);
 	say_outputs(summary, list);
 	return list;
 }

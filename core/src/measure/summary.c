@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "measure/bounds.h"
+#include "measure/break_even.h"
 #include "measure/choose.h"
 #include "measure/derive.h"
 #include "measure/findings.h"
@@ -19,6 +20,7 @@
 #include "measure/outputs.h"
 #include "measure/pool.h"
 #include "measure/scaling.h"
+#include "measure/side.h"
 #include "measure/statistics.h"
 #include "measure/target.h"
 #include "measure/symmetry.h"
@@ -283,6 +285,8 @@ int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out
 	json_object_set_new(summary, "fits", lsb_fits(summary));
 	lsb_outputs_compare(header, summary, launches);
 	lsb_losses_add(summary);
+	lsb_break_even_add(header, launches, summary);
+	json_object_set_new(summary, "side_by_side", lsb_side_by_side(header, summary));
 	json_object_set_new(summary, "findings", lsb_findings(header, summary));
 	*out = summary;
 	return LSB_OK;

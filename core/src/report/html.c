@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "report/side.h"
+
 void lsb_html_chart(const struct lsb_page *page, struct lsb_chart *chart)
 {
 	struct lsb_error err = { 0 };
@@ -65,6 +67,10 @@ static void add_contents(const struct lsb_page *page)
 	lsb_text_add(page->to, "<nav aria-label=\"Contents\"><ul>");
 	for (size_t i = 0; i < LSB_COUNT(front); i++)
 		lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", front[i].anchor, front[i].words);
+	if (lsb_side_is_there(page->summary))
+		lsb_text_add(page->to, "<li><a href=\"#side\">Side by side</a></li>");
+	if (lsb_break_even_is_there(page->summary))
+		lsb_text_add(page->to, "<li><a href=\"#break-even\">Break-even</a></li>");
 	for (size_t i = 0; lsb_report_kinds[i]; i++)
 		if (lsb_count_kind(page->summary, lsb_report_kinds[i]))
 			lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", lsb_report_kinds[i],
@@ -77,10 +83,10 @@ static void add_contents(const struct lsb_page *page)
 void lsb_html_page(const struct lsb_report_source *source, struct lsb_gnuplot *gnuplot, struct lsb_text *to)
 {
 	static void (*const sections[])(const struct lsb_page *) = {
-		lsb_html_verdict,  lsb_html_why,	   lsb_html_advice,	 lsb_html_kinds,
-		lsb_html_bounds,   lsb_html_latency,	   lsb_html_ranks,	 lsb_html_answers,
-		lsb_html_flags,	   lsb_html_configuration, lsb_html_environment, lsb_html_definitions,
-		lsb_html_reproduce
+		lsb_html_verdict,     lsb_html_why,	 lsb_html_advice,	 lsb_html_side,
+		lsb_html_kinds,	      lsb_html_bounds,	 lsb_html_latency,	 lsb_html_ranks,
+		lsb_html_answers,     lsb_html_flags,	 lsb_html_configuration, lsb_html_environment,
+		lsb_html_definitions, lsb_html_reproduce
 	};
 	const struct lsb_page page = {
 		.to = to, .source = source, .summary = source->summary, .gnuplot = gnuplot

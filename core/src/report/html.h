@@ -80,6 +80,7 @@ void lsb_html_bounds(const struct lsb_page *page);   /* html_bounds.c */
 void lsb_html_symmetry(const struct lsb_page *page); /* html_bounds.c */
 void lsb_html_kinds(const struct lsb_page *page);    /* html_kinds.c */
 void lsb_html_links(const struct lsb_page *page);    /* html_links.c: kind = link, within html_kinds.c */
+void lsb_html_side(const struct lsb_page *page);     /* side.c: what the suite compares, and break-even */
 void lsb_html_latency(const struct lsb_page *page);  /* html_latency.c */
 void lsb_html_ranks(const struct lsb_page *page);    /* html_ranks.c: symmetry, memory, cold start */
 void lsb_html_answers(const struct lsb_page *page);  /* html_answers.c: success, quality, equality */

@@ -5,6 +5,7 @@
 #include "measure/launch_measure.h"
 #include "report/links.h"
 #include "report/parts.h"
+#include "report/side.h"
 
 static void number_cell(struct lsb_table *t, const json_t *object, const char *key)
 {
@@ -430,6 +431,14 @@ int lsb_report_markdown(const char *dir, const struct lsb_report_source *source,
 	struct lsb_text text = { 0 };
 
 	add_head(source, &text);
+	if (lsb_side_is_there(summary)) {
+		lsb_text_add(&text, "## Side by side\n\n");
+		lsb_side_show(summary, 1, &text);
+	}
+	if (lsb_break_even_is_there(summary)) {
+		lsb_text_add(&text, "## When several nodes pay off\n\n");
+		lsb_break_even_show(summary, 1, &text);
+	}
 	add_configuration(summary, &text);
 	for (size_t i = 0; lsb_report_kinds[i]; i++)
 		add_kind(summary, lsb_report_kinds[i], &text);

@@ -10,6 +10,7 @@
 #include "report/links.h"
 #include "report/parts.h"
 #include "report/report.h"
+#include "report/side.h"
 
 struct page {
 	struct lsb_text *to;
@@ -283,6 +284,20 @@ static void add_advice(const struct page *page, const json_t *summary)
 	lsb_text_free(&advice);
 }
 
+/* What the suite compares, and the links at which nodes would be as fast as one. */
+static void add_side(const struct page *page, const json_t *summary)
+{
+	if (lsb_side_is_there(summary)) {
+		heading(page, "Side by side (ratio: it / against)");
+		lsb_side_show(summary, 0, page->to);
+	}
+	if (lsb_break_even_is_there(summary)) {
+		heading(page,
+			"When several nodes pay off (latency at the measured bandwidth, and the other way)");
+		lsb_break_even_show(summary, 0, page->to);
+	}
+}
+
 /* --- what is the matter --- */
 
 static void add_answers(const struct page *page, const json_t *summary)
@@ -375,6 +390,7 @@ void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
 	{
 		n_measured += json_array_size(json_object_get(point, "ledger")) > 0;
 	}
+	add_side(&page, summary);
 	add_losses(&page, summary);
 	if (n_measured)
 		add_ledger(&page, summary);

@@ -34,6 +34,7 @@ static int same_question(const struct lsb_point *a, const struct lsb_point *b)
 struct wanted {
 	uint32_t nodes, batch, in_flight, threads, prompts; /* in_flight 0: any */
 	const char *case_name;				    /* NULL: any */
+	const struct lsb_point_plugin *transport;	    /* NULL: any */
 };
 
 static ptrdiff_t search(const struct lsb_point *points, size_t n, const struct lsb_point *p,
@@ -49,7 +50,8 @@ static ptrdiff_t search(const struct lsb_point *points, size_t n, const struct l
 		if (c->kind == LSB_CASE_LINK || c->nodes != want->nodes || c->batch != want->batch ||
 		    (want->in_flight && c->in_flight != want->in_flight) || c->threads != want->threads ||
 		    c->prompts != want->prompts || !same_question(c, p) ||
-		    (want->case_name && strcmp(c->case_name, want->case_name) != 0))
+		    (want->case_name && strcmp(c->case_name, want->case_name) != 0) ||
+		    (want->transport && !same_plugin(&c->transport, want->transport)))
 			continue;
 		if (b && strcmp(b->case_name, p->case_name) == 0 && !own)
 			continue;
@@ -83,8 +85,13 @@ struct lsb_baselines lsb_baselines_find(const struct lsb_point *points, size_t n
 		want.in_flight = 1;
 		out.equal_concurrency = search(points, n, p, &want);
 	}
+	if (p->batch == 1) {
+		out.batch_one = (ptrdiff_t)index;
+		return out;
+	}
 	want = (struct wanted){ .nodes = p->nodes, .batch = 1, .threads = p->threads, .prompts = p->prompts };
 	want.in_flight = p->in_flight;
+	want.transport = p->nodes > 1 ? &p->transport : NULL;
 	out.batch_one = search(points, n, p, &want);
 	if (out.batch_one < 0) {
 		want.in_flight = 0;

@@ -3,9 +3,9 @@
  * Which point another one is measured against. Pure.
  *
  * A candidate agrees in everything that is not the question: model, split of
- * the work into requests, backend, workload, sampling, threads. Transport and
- * launcher are not compared: one rank uses no link, and a difference in
- * launcher is for the report to flag. Among several, one of the same case
+ * the work into requests, backend, workload, sampling, threads; of several nodes
+ * transport too. One rank uses no link, so its transport is not compared, nor is the
+ * launcher, a difference in which is for the report to flag. Among several, one of the same case
  * comes first, then fewer groups in flight, then the earlier.
  *
  * Under kind = weak a one-node baseline has prompts / nodes of the prompts, and
@@ -23,7 +23,7 @@ struct lsb_baselines {
 	ptrdiff_t equal_batch;	     /* one node, the same batch */
 	ptrdiff_t equal_concurrency; /* one node, one group of batch x in_flight */
 	ptrdiff_t equal_cores;	     /* one node, nodes x threads threads, the same batch */
-	ptrdiff_t batch_one;	     /* the same nodes, batch 1; rather with as many groups in flight */
+	ptrdiff_t batch_one; /* the same nodes, batch 1 (then itself); rather with as many groups in flight */
 };
 
 /*

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Side by side: verdicts over the values of the factor that the suite compares, and
+ * the links at which several nodes break even. Tables are built once and laid out
+ * for the terminal, for Markdown and for HTML.
+ */
+#include "report/side.h"
+
+#include <string.h>
+
+#include "measure/break_even.h"
+#include "report/html.h"
+#include "report/links.h"
+
+static const json_t *pairs_of(const json_t *summary)
+{
+	return json_object_get(json_object_get(summary, "side_by_side"), "pairs");
+}
+
+/* Metrics of links, by size, in a pair: of the `which`-th the metrics; 0 when there are no more. */
+static int link_row(const json_t *pair, size_t which, uint64_t *bytes, const json_t **latency,
+		    const json_t **bandwidth)
+{
+	const json_t *metrics = json_object_get(pair, "metrics");
+	char name[64];
+	const char *key;
+	json_t *metric;
+
+	json_object_foreach((json_t *)(uintptr_t)metrics, key, metric)
+	{
+		unsigned long long its;
+
+		if (sscanf(key, "latency_%20llu_s", &its) != 1 || which--)
+			continue;
+		*bytes = its;
+		*latency = metric;
+		(void)snprintf(name, sizeof(name), "bandwidth_%llu_bps", its);
+		*bandwidth = json_object_get(metrics, name);
+		return 1;
+	}
+	return 0;
+}
+
+static void value_cell(struct lsb_table *t, const json_t *object, const char *key, double factor)
+{
+	const json_t *value = json_object_get(object, key);
+	char shown[LSB_SHOWN];
+
+	lsb_table_cell(t, "%s",
+		       json_is_number(value) ? lsb_show_short(json_number_value(value) * factor, shown)
+					     : "-");
+}
+
+/* "1.07 [1.05, 1.10]" and the verdict, with its reason where there is room. */
+static void verdict_cells(struct lsb_table *t, const json_t *metric, int has_room)
+{
+	const json_t *ratio = json_object_get(metric, "ratio"), *ci = json_object_get(metric, "ci95");
+	const char *reason = has_room ? lsb_text_of(metric, "reason") : "";
+	char value[LSB_SHOWN], interval[LSB_SHOWN];
+
+	if (json_is_number(ratio))
+		lsb_table_cell(t, "%s %s", lsb_show_short(json_number_value(ratio), value),
+			       lsb_show_interval(ci, !has_room, interval));
+	else
+		lsb_table_cell(t, "-");
+	lsb_table_cell(t, "%s%s%s", metric ? lsb_text_of(metric, "verdict") : "-", *reason ? ": " : "",
+		       reason);
+}
+
+/* A row for each pair of points that answer requests, and metric. */
+static struct lsb_table answers_table(const json_t *summary, int has_room)
+{
+	static const char *const heads[] = { "", "metric", "against", "it", "ratio", "verdict" };
+	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	const json_t *pair;
+	const char *name;
+	json_t *metric;
+	size_t i;
+
+	for (i = 0; i < LSB_COUNT(heads); i++)
+		lsb_table_cell(&t, "%s", heads[i]);
+	json_array_foreach(pairs_of(summary), i, pair)
+	{
+		const char *what = lsb_text_of(pair, "what");
+
+		if (!json_object_get(json_object_get(pair, "metrics"), "tokens_per_s"))
+			continue;
+		json_object_foreach(json_object_get(pair, "metrics"), name, metric)
+		{
+			lsb_table_cell(&t, "%s", what);
+			lsb_table_cell(&t, "%s", name);
+			value_cell(&t, metric, "a", 1);
+			value_cell(&t, metric, "b", 1);
+			verdict_cells(&t, metric, has_room);
+			what = "";
+		}
+	}
+	return t;
+}
+
+/* A row for each size of one pair of links. */
+static struct lsb_table link_table(const json_t *pair, int has_room)
+{
+	static const char *const heads[] = { "message", "against \xc2\xb5s", "it \xc2\xb5s", "latency",
+					     "verdict", "bandwidth",	     "verdict" };
+	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	const json_t *latency, *bandwidth;
+	char shown[LSB_SHOWN];
+	uint64_t bytes;
+
+	for (size_t i = 0; i < LSB_COUNT(heads); i++)
+		lsb_table_cell(&t, "%s", heads[i]);
+	for (size_t i = 0; link_row(pair, i, &bytes, &latency, &bandwidth); i++) {
+		lsb_table_cell(&t, "%s", lsb_link_size(bytes, shown));
+		value_cell(&t, latency, "a", 1e6);
+		value_cell(&t, latency, "b", 1e6);
+		verdict_cells(&t, latency, has_room);
+		verdict_cells(&t, bandwidth, has_room);
+	}
+	return t;
+}
+
+/* --- break-even ------------------------------------------------------------------------------ */
+
+/* "3.1 ms [2.8 ms, 3.4 ms]" */
+static void limit_cell(struct lsb_table *t, const json_t *limit, const char *always,
+		       const char *(*show)(double, char[LSB_BREAK_EVEN_SHOWN]))
+{
+	const char *pays = lsb_text_of(limit, "pays");
+	const json_t *range = json_object_get(limit, "range");
+	char value[LSB_BREAK_EVEN_SHOWN], lo[LSB_BREAK_EVEN_SHOWN], hi[LSB_BREAK_EVEN_SHOWN];
+
+	if (strcmp(pays, "up_to") != 0)
+		lsb_table_cell(t, "%s", strcmp(pays, "always") == 0 ? always : pays);
+	else if (json_array_size(range) == 2)
+		lsb_table_cell(t, "%s [%s, %s]", show(lsb_number(limit, "value"), value),
+			       show(json_number_value(json_array_get(range, 0)), lo),
+			       show(json_number_value(json_array_get(range, 1)), hi));
+	else
+		lsb_table_cell(t, "%s", show(lsb_number(limit, "value"), value));
+}
+
+static void break_even_row(struct lsb_table *t, const json_t *point, const json_t *answer, int has_room)
+{
+	const json_t *now = json_object_get(answer, "link_latency_s");
+	char label[LSB_LABEL_WIDTH + 1], shown[LSB_SHOWN];
+
+	lsb_table_cell(t, "%s",
+		       has_room ? lsb_text_of(point, "label")
+				: lsb_text_cut(lsb_text_of(point, "label"), label));
+	lsb_table_cell(t, "%s",
+		       strcmp(lsb_text_of(answer, "against"), "equal_batch") == 0 ? "equal batch"
+										  : "equal number at once");
+	value_cell(t, answer, "target_tokens_per_s", 1);
+	value_cell(t, answer, "measured_tokens_per_s", 1);
+	lsb_table_cell(t, "%+.1f", lsb_number(answer, "error") * 100);
+	lsb_table_cell(t, "%s",
+		       json_is_number(now) ? lsb_break_even_time(json_number_value(now), shown) : "-");
+	limit_cell(t, json_object_get(answer, "latency"), "1 s and more", lsb_break_even_time);
+	limit_cell(t, json_object_get(answer, "bandwidth"), "1 kB/s and less", lsb_break_even_rate);
+}
+
+static struct lsb_table break_even_table(const json_t *summary, int has_room)
+{
+	static const char *const heads[] = { "",	"one node with", "its tokens/s", "nodes' tokens/s",
+					     "model %", "latency now",	 "pays up to",	 "pays from" };
+	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	const json_t *point, *answer;
+	size_t i, k;
+
+	for (i = 0; i < LSB_COUNT(heads); i++)
+		lsb_table_cell(&t, "%s", heads[i]);
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		json_array_foreach(json_object_get(point, "break_even"), k, answer)
+			break_even_row(&t, point, answer, has_room);
+	}
+	return t;
+}
+
+/* --- laid out ----------------------------------------------------------------------------------- */
+
+static const char verdicts_note[] =
+	"The ratio is it / against, with its exact 95 % interval over launches that were started in the same "
+	"round; faster and slower need an interval that leaves out 1 \xc2\xb1 2 % and, over all comparisons "
+	"of a "
+	"metric, p of at most 5 % (docs/compare.md).";
+static const char break_even_note[] = "The measured run simulated over other links (docs/predict.md) until "
+				      "it is as fast as one node. Latency "
+				      "now: of a message of hidden states in the run, start and wake-up of "
+				      "busy processes included. Up to: the "
+				      "latency at the measured bandwidth; from: the bandwidth at the "
+				      "measured latency; in brackets what the "
+				      "model's own error at the measured link would make of it. Nodes that "
+				      "share a machine here are taken to go on "
+				      "sharing it.";
+
+static int has_rows(const struct lsb_table *t)
+{
+	return t->n_cells > t->n_columns;
+}
+
+int lsb_side_is_there(const json_t *summary)
+{
+	return json_array_size(pairs_of(summary)) > 0 ||
+	       *lsb_text_of(json_object_get(summary, "side_by_side"), "reason");
+}
+
+int lsb_break_even_is_there(const json_t *summary)
+{
+	const json_t *point;
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (json_array_size(json_object_get(point, "break_even")))
+			return 1;
+	}
+	return 0;
+}
+
+static void show(struct lsb_table *t, int is_markdown, struct lsb_text *to)
+{
+	if (has_rows(t)) {
+		(is_markdown ? lsb_table_markdown : lsb_table_text)(t, to);
+		lsb_text_add(to, "\n");
+	}
+	lsb_table_free(t);
+}
+
+void lsb_side_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+{
+	const json_t *pair, *latency, *bandwidth;
+	struct lsb_table t = answers_table(summary, is_markdown);
+	uint64_t bytes;
+	size_t i;
+
+	if (*lsb_text_of(json_object_get(summary, "side_by_side"), "reason"))
+		lsb_text_add(to, "Nothing to compare: %s.\n\n",
+			     lsb_text_of(json_object_get(summary, "side_by_side"), "reason"));
+	show(&t, is_markdown, to);
+	json_array_foreach(pairs_of(summary), i, pair)
+	{
+		if (!link_row(pair, 0, &bytes, &latency, &bandwidth))
+			continue;
+		lsb_text_add(to, "%s%s\n\n", is_markdown ? "### " : "", lsb_text_of(pair, "what"));
+		t = link_table(pair, is_markdown);
+		show(&t, is_markdown, to);
+	}
+	if (is_markdown)
+		lsb_text_add(to, "%s\n\n", verdicts_note);
+}
+
+void lsb_break_even_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+{
+	struct lsb_table t = break_even_table(summary, is_markdown);
+
+	show(&t, is_markdown, to);
+	if (is_markdown)
+		lsb_text_add(to, "%s\n\n", break_even_note);
+}
+
+/* A table as it was built for Markdown; columns from `numbers` on are set right. */
+static void add_html(const struct lsb_page *page, const char *caption, struct lsb_table *t, size_t numbers)
+{
+	enum { COLUMNS = 8 };
+	char marked[COLUMNS][64];
+	const char *heads[COLUMNS];
+
+	for (size_t i = 0; i < t->n_columns && i < COLUMNS && has_rows(t); i++) {
+		(void)snprintf(marked[i], sizeof(marked[i]), "%s%s", i >= numbers ? "#" : "", t->cells[i]);
+		heads[i] = marked[i];
+	}
+	if (has_rows(t) && t->n_columns <= COLUMNS) {
+		lsb_html_table(page, caption, heads, t->n_columns);
+		for (size_t i = t->n_columns; i < t->n_cells; i++) {
+			const size_t column = i % t->n_columns;
+
+			lsb_html_add(page->to,
+				     column ? column < numbers ? "<td>%s</td>" : "<td class=\"n\">%s</td>"
+					    : "<tr><th scope=\"row\">%s</th>",
+				     t->cells[i]);
+			lsb_text_add(page->to, column + 1 == t->n_columns ? "</tr>\n" : "");
+		}
+		lsb_html_table_end(page);
+	}
+	page->to->failed |= t->failed;
+	lsb_table_free(t);
+}
+
+static void add_break_even(const struct lsb_page *page)
+{
+	struct lsb_table t = break_even_table(page->summary, 1);
+
+	lsb_html_open(page, "break-even", "When several nodes pay off");
+	add_html(page, "Links at which the nodes are as fast as one node, predicted", &t, 2);
+	lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", break_even_note);
+	lsb_html_close(page);
+}
+
+void lsb_html_side(const struct lsb_page *page)
+{
+	const json_t *pair, *latency, *bandwidth;
+	struct lsb_table t;
+	uint64_t bytes;
+	size_t i;
+
+	if (lsb_side_is_there(page->summary)) {
+		lsb_html_open(page, "side", "Side by side");
+		if (*lsb_text_of(json_object_get(page->summary, "side_by_side"), "reason"))
+			lsb_html_add(page->to, "<p>Nothing to compare: %s.</p>\n",
+				     lsb_text_of(json_object_get(page->summary, "side_by_side"), "reason"));
+		t = answers_table(page->summary, 1);
+		add_html(page, "Runs", &t, 2);
+		json_array_foreach(pairs_of(page->summary), i, pair)
+		{
+			if (!link_row(pair, 0, &bytes, &latency, &bandwidth))
+				continue;
+			t = link_table(pair, 1);
+			add_html(page, lsb_text_of(pair, "what"), &t, 1);
+		}
+		lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", verdicts_note);
+		lsb_html_close(page);
+	}
+	if (lsb_break_even_is_there(page->summary))
+		add_break_even(page);
+}
