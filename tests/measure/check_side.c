@@ -94,7 +94,7 @@ START_TEST(two_sets_of_one_plugin_are_told_apart_and_named_as_the_suite_does)
 	ck_assert_uint_eq(json_array_size(list), 2);
 	ck_assert_msg(strstr(said(list, 0), "pipeline: transport mpi_shm against tcp: faster; 1.25 times"),
 		      "%s", said(list, 0));
-	ck_assert_ptr_nonnull(strstr(said(list, 0), "(50 against 40)"));
+	ck_assert_ptr_nonnull(strstr(said(list, 0), "(medians: 50 against 40)"));
 	ck_assert_ptr_nonnull(strstr(said(list, 0), "token by token the same answers"));
 	ck_assert_msg(strstr(said(list, 1), "transport mpi_tcp against tcp: slower; 0.75 times"), "%s",
 		      said(list, 1));
@@ -120,7 +120,7 @@ START_TEST(links_are_compared_by_size_behind_the_runs)
 		      said(list, 0));
 	ck_assert_msg(strstr(said(list, 1),
 			     "latency faster at 1 of 2 sizes, no difference seen at 1 of 2 sizes "
-			     "(1 B: 0.5 times [0.5, 0.5], 1024 B: 1 times [1, 1]); bandwidth no "
+			     "(1 B: 0.5 times [0.5, 0.5], 1 KiB: 1 times [1, 1]); bandwidth no "
 			     "difference seen at 1 of 1 sizes"),
 		      "%s", said(list, 1));
 	json_decref(list);

@@ -354,6 +354,24 @@ static const char *variable(const char *name)
 	return getenv(name);
 }
 
+/*
+ * Points whose launcher was chosen for MPI's sake and is not here: those that need no MPI
+ * run without, all under the same one; only the others are waived.
+ */
+static int do_without_mpi(struct lsb_prepared_point *p, struct lsb_error *err)
+{
+	if (p->code != LSB_EUNAVAIL || p->needs_mpi || !p->launcher || !p->launcher->brings_mpi ||
+	    strcmp(p->point->launcher, "auto") != 0)
+		return LSB_OK;
+	p->launcher = lsb_launcher_choose(0, p->point->n_hosts > 0, variable);
+	if (p->launcher->brings_mpi)
+		return LSB_OK;
+	free(p->reason);
+	p->reason = NULL;
+	p->code = LSB_OK;
+	return check_launcher(p, err);
+}
+
 int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_prepared *out,
 		struct lsb_error *err)
 {
@@ -384,6 +402,8 @@ int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_p
 		rc = lsb_launchers_choose(out, variable, err);
 	for (size_t i = 0; i < out->n_points && rc == LSB_OK; i++)
 		rc = check_launcher(&out->points[i], err);
+	for (size_t i = 0; i < out->n_points && rc == LSB_OK; i++)
+		rc = do_without_mpi(&out->points[i], err);
 	lsb_machine_free(&p.machine);
 	json_decref(p.answers);
 	return rc;

@@ -179,6 +179,20 @@ static json_t *metric_json(const struct lsb_pair *pair, const char *metric, cons
 	return out;
 }
 
+/* Neither point has the metric, and one of them another one that is asked for: it is not of their kind. */
+static int is_foreign(const struct lsb_pair *pair, const struct lsb_compare_options *options, size_t which)
+{
+	const json_t *a = json_object_get(pair->a, "metrics"), *b = json_object_get(pair->b, "metrics");
+	const char *metric = options->metrics[which];
+
+	if (json_object_get(a, metric) || json_object_get(b, metric))
+		return 0;
+	for (size_t i = 0; i < options->n_metrics; i++)
+		if (json_object_get(a, options->metrics[i]) || json_object_get(b, options->metrics[i]))
+			return 1;
+	return 0;
+}
+
 static json_t *side_json(const json_t *point)
 {
 	return json_pack("{s:s, s:s, s:s, s:O, s:O}", "id", text(point, "id"), "label", text(point, "label"),
@@ -217,6 +231,8 @@ static int judge(const struct lsb_pairs *pairs, const struct lsb_compare_options
 	for (size_t k = 0; k < options->n_metrics && rc == LSB_OK; k++) {
 		judge_metric(pairs, options->metrics[k], same_run, axis, verdicts);
 		for (size_t i = 0; i < pairs->n; i++) {
+			if (is_foreign(&pairs->list[i], options, k))
+				continue;
 			json_object_set_new(json_object_get(json_array_get(list, i), "metrics"),
 					    options->metrics[k],
 					    metric_json(&pairs->list[i], options->metrics[k], &verdicts[i]));

@@ -141,13 +141,26 @@ static void say_answers(const json_t *pair, const json_t *metrics, struct lsb_te
 	if (json_is_number(json_object_get(speed, "ratio"))) {
 		lsb_text_add(to, "; ");
 		add_ratio(to, speed);
-		lsb_text_add(to, " the tokens/s (%.3g against %.3g)", lsb_look_number(speed, "b"),
-			     lsb_look_number(speed, "a"));
+		lsb_text_add(to, " the tokens/s, round by round (medians: %.3g against %.3g)",
+			     lsb_look_number(speed, "b"), lsb_look_number(speed, "a"));
 	}
 	lsb_text_add(to, "; %s.",
 		     json_is_true(equal)    ? "token by token the same answers"
 		     : json_is_false(equal) ? "other answers, so neither can stand for the other"
 					    : "whether the answers are the same is not known");
+}
+
+/* "64 KiB: " */
+static void add_size(struct lsb_text *to, double bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB" };
+	size_t unit = 0;
+
+	while (unit + 1 < LSB_COUNT(units) && bytes >= 1024) {
+		bytes /= 1024;
+		unit++;
+	}
+	lsb_text_add(to, "%.4g %s: ", bytes, units[unit]);
 }
 
 /* How one figure of links compares over all sizes, with the ratios of the smallest and the largest. */
@@ -185,10 +198,12 @@ static void say_figure(const json_t *metrics, const char *prefix, struct lsb_tex
 		if (counts[i])
 			lsb_text_add(to, "%s%s at %zu of %zu sizes", shown++ ? ", " : "", words[i], counts[i],
 				     n);
-	lsb_text_add(to, " (%.0f B: ", least);
+	lsb_text_add(to, " (");
+	add_size(to, least);
 	add_ratio(to, first);
 	if (last != first) {
-		lsb_text_add(to, ", %.0f B: ", most);
+		lsb_text_add(to, ", ");
+		add_size(to, most);
 		add_ratio(to, last);
 	}
 	lsb_text_add(to, ")");

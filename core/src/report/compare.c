@@ -8,7 +8,8 @@
 
 #include "report/parts.h"
 
-const char *const lsb_compare_headline[] = { "tokens_per_s", "ttft_p50_s", "tpot_p50_s" };
+const char *const lsb_compare_headline[] = { "tokens_per_s", "ttft_p50_s", "tpot_p50_s", "latency_s",
+					     "bandwidth_bps" };
 const size_t lsb_n_compare_headline = LSB_COUNT(lsb_compare_headline);
 
 int lsb_compare_format(const char *name, enum lsb_compare_format *out)
