@@ -217,11 +217,27 @@ static int name_nearest(enum lsb_kind kind, const char *name, char *const *paths
 	return found;
 }
 
+const char *lsb_plugin_optional(const char *kind, const char *name)
+{
+	static const struct {
+		const char *kind, *name, *needs;
+	} optional[] = {
+		{ "transport", "mpi",
+		  "an MPI library with its headers (in Debian libopenmpi-dev and openmpi-bin)" },
+		{ "backend", "cuda", "the CUDA toolkit (nvcc)" },
+	};
+
+	for (size_t i = 0; i < LSB_COUNT(optional); i++)
+		if (strcmp(optional[i].kind, kind) == 0 && strcmp(optional[i].name, name) == 0)
+			return optional[i].needs;
+	return NULL;
+}
+
 int lsb_plugin_find(enum lsb_kind kind, const char *name, const char *folders, char *path, size_t bytes,
 		    struct lsb_error *err)
 {
 	char folder[FOLDER_MAX], near[LSB_PLUGIN_NAME_MAX] = "", hint[LSB_PLUGIN_NAME_MAX + 32] = "";
-	const char *list = folders;
+	const char *list = folders, *needs = lsb_plugin_optional(kind_names[kind], name);
 	char **paths = NULL;
 
 	while (folder_next(&list, folder)) {
@@ -231,6 +247,12 @@ int lsb_plugin_find(enum lsb_kind kind, const char *name, const char *folders, c
 		if (n > 0 && (size_t)n < bytes && access(path, F_OK) == 0)
 			return LSB_OK;
 	}
+	if (needs)
+		return lsb_fail(
+			err, LSB_EUNAVAIL, ENOENT,
+			"%s '%s' is not part of this build: it needs %s; install that and build lsbench "
+			"again",
+			kind_names[kind], name, needs);
 	if (lsb_plugin_files(folders, &paths, NULL) == LSB_OK) {
 		if (name_nearest(kind, name, paths, near))
 			(void)snprintf(hint, sizeof(hint), " (did you mean '%s'?)", near);

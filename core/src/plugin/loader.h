@@ -58,6 +58,12 @@ const char *lsb_kind_name(enum lsb_kind kind);
 int lsb_plugin_folders(const char *extra, char *out, size_t bytes, struct lsb_error *err);
 
 /*
+ * What plugin KIND-NAME of this project needs to be built, in words, when it is
+ * one that is left out of a build that lacks it; NULL for all others.
+ */
+const char *lsb_plugin_optional(const char *kind, const char *name);
+
+/*
  * Open `name` ("tcp", "fault:tcp") of `kind` from `folders`. On success *out is
  * owned by the caller (lsb_loaded_free, which never dlcloses). Errors are
  * LSB_EPLUGIN and name file, wanted and found.

@@ -24,7 +24,10 @@ int lsb_plugin_name_valid(const char *name);
 int lsb_plugin_file_parse(const char *path, enum lsb_kind *kind, char name[LSB_PLUGIN_NAME_MAX]);
 /* The kind called `name`, or 0. */
 enum lsb_kind lsb_kind_parse(const char *name);
-/* The first file for kind and name in `folders`. LSB_EPLUGIN with the nearest name and the folders. */
+/*
+ * The first file for kind and name in `folders`. LSB_EPLUGIN with the nearest name and the folders;
+ * LSB_EUNAVAIL for a plugin of this project that is only built where what it needs is found.
+ */
 int lsb_plugin_find(enum lsb_kind kind, const char *name, const char *folders, char *path, size_t bytes,
 		    struct lsb_error *err);
 /*

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "plugin/loader.h"
 #include "suite/parts.h"
 
 struct names {
@@ -88,7 +89,8 @@ void lsb_names_check_plugin(const struct lsb_source *source, const char *kind, c
 	for (char *save, *part = strtok_r(copy, ":", &save); part; part = strtok_r(NULL, ":", &save)) {
 		size_t files = known.n;
 
-		if (has_name(&known, part))
+		/* What was not built here is no misspelling: its points are waived, and say why. */
+		if (has_name(&known, part) || lsb_plugin_optional(kind, part))
 			continue;
 		for (size_t i = 0; i < source->n_sets; i++)
 			if (strcmp(source->sets[i].kind, kind) == 0)

@@ -250,7 +250,8 @@ static void share_launch(struct reader *r, json_t *line)
 
 	if (before)
 		(void)share(line, before);
-	point = json_string_value(json_object_get(line, "point")); /* the one before's, where that was shared */
+	point = json_string_value(
+		json_object_get(line, "point")); /* the one before's, where that was shared */
 	if (point)
 		(void)json_object_set(r->latest, point, line);
 }
