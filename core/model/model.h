@@ -101,8 +101,8 @@ int lsb_model_read(const struct lsb_model *m, const struct lsb_tensor *t, uint64
 		   void *to, struct lsb_error *err);
 
 /*
- * Of a random model: the keys of rows [first, first + n) of `t`, from which a device can make a matrix's elements
- * itself (random.c tells how); returns their standard deviation.
+ * Of a random model: the keys of rows [first, first + n) of `t`, from which a device can make a matrix's
+ * elements itself (random.c tells how); returns their standard deviation.
  */
 float lsb_model_random_keys(const struct lsb_model *m, const struct lsb_tensor *t, uint64_t first, uint64_t n,
 			    uint64_t *keys);

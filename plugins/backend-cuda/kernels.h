@@ -39,7 +39,7 @@ enum {
 	CUDA_HIDDEN_MAX = 16384,
 	CUDA_HEAD_MAX = 256,
 	CUDA_CHUNK_LEAST = 256, /* positions that one block of decode attention takes at least */
-	CUDA_GROUP_MAX = 16, /* query heads of a KV head */
+	CUDA_GROUP_MAX = 16,	/* query heads of a KV head */
 };
 
 /* Element of activations and KV caches. */

@@ -125,7 +125,8 @@ void lsb_progress_end(struct lsb_progress *p, enum lsb_launch_status status, dou
 	if (p->is_quiet)
 		return;
 	if (status == LSB_LAUNCH_OK)
-		(void)snprintf(result, sizeof(result), rate > 0 ? "%.1f tokens/s" : "ok", rate); /* links give none */
+		(void)snprintf(result, sizeof(result), rate > 0 ? "%.1f tokens/s" : "ok",
+			       rate); /* links give none */
 	else if (status == LSB_LAUNCH_INTERRUPTED)
 		(void)snprintf(result, sizeof(result), "%s", reason);
 	else
