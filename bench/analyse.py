@@ -44,6 +44,10 @@ def changed(line, launch, round_, factor):
             "metrics": scale(line["metrics"]), "ranks": [scale(rank) for rank in line["ranks"]]}
     line["metrics"]["tokens_per_s"] = line["metrics"]["generated_tokens"] / line["metrics"]["run_s"]
     for rank in line["ranks"]:
+        if round_:  # ranks measure the machine's peaks in the first round alone
+            rank.pop("link", None)
+            for peak in [key for key in rank if key.startswith(("read_bandwidth_", "matmul_peak_"))]:
+                del rank[peak]
         for request in rank.get("requests", []):
             request["token_ns"] = [int(at * factor) for at in request["token_ns"]]
     return line
