@@ -1,41 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/session.h"
+#include "node/session_parts.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base.h"
-#include "node/energy.h"
-#include "node/runqueue.h"
 
 enum {
-	TICKETS = 2,	   /* steps in an asynchronous backend at once: one running, one behind it */
-	WARMUP_TOKENS = 4, /* new tokens of each warm-up request */
+	TICKETS = 2, /* steps in an asynchronous backend at once: one running, one behind it */
 	MESSAGE_BYTES_MAX = 1 << 30,
 	CLOCK_REQUESTS = 3, /* of lsb_clock_exchange at once: a question, an answer, a send */
 };
 
 /* All ranks connect at the same moment, their models loaded: who is not there by then never comes. */
 #define CONNECT_NS ((uint64_t)60 * 1000000000u)
-
-static double seconds_since(uint64_t t0_ns)
-{
-	return (double)(lsb_now_ns() - t0_ns) * 1e-9;
-}
-
-static int is_first_stage(const struct lsb_session *s)
-{
-	return s->stage == 0;
-}
-
-/* The launch measures links and nothing else. */
-static int is_link(const struct lsb_session *s)
-{
-	return s->job.n_sizes > 0;
-}
 
 /* Load and configure one plugin of the job; a NULL name is left out. */
 static int load_plugin(const struct lsb_session *s, enum lsb_kind kind, const struct lsb_job_plugin *plugin,
@@ -81,7 +61,7 @@ static uint32_t window_of(const struct lsb_job *job)
 	return job->in_flight + job->stages;
 }
 
-static struct lsb_scheduler_limits scheduler_limits(const struct lsb_session *s)
+struct lsb_scheduler_limits lsb_session_scheduler_limits(const struct lsb_session *s)
 {
 	return (struct lsb_scheduler_limits){
 		.batch = s->job.batch,
@@ -128,11 +108,11 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 		.size = s->job.size,
 		.host = s->job.host,
 		.host_count = s->job.host_count,
-		.max_requests = is_link(s) ? LSB_LINK_REQUESTS
-					   : (s->job.stages + 4) * (window_of(&s->job) + 1) + CLOCK_REQUESTS +
-						     LSB_PROBE_BUFFERS,
+		.max_requests = lsb_session_is_link(s) ? LSB_LINK_REQUESTS
+						       : (s->job.stages + 4) * (window_of(&s->job) + 1) +
+								 CLOCK_REQUESTS + LSB_PROBE_BUFFERS,
 		.max_tag = LSB_TAG_PROBE,
-		.max_message_bytes = is_link(s) ? LSB_LINK_BYTES_MAX : MESSAGE_BYTES_MAX,
+		.max_message_bytes = lsb_session_is_link(s) ? LSB_LINK_BYTES_MAX : MESSAGE_BYTES_MAX,
 		.bind_address = s->bind_address,
 	};
 	memcpy(s->world.nonce, s->job.nonce, sizeof(s->world.nonce));
@@ -166,7 +146,7 @@ int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
 
 	s->stage = (uint32_t)s->job.rank % s->job.stages;
 	s->runqueue_s = -1; /* until a run was measured; kind = link has none */
-	for (uint32_t i = 0; i < s->stage && !is_link(s); i++)
+	for (uint32_t i = 0; i < s->stage && !lsb_session_is_link(s); i++)
 		s->first_layer += s->job.layers[i];
 	rc = name_files(s, err);
 	if (rc == LSB_OK)
@@ -175,7 +155,7 @@ int lsb_session_plugins(struct lsb_session *s, struct lsb_error *err)
 		rc = load_plugin(s, LSB_BACKEND, &s->job.backend, &s->backend, err);
 	if (rc == LSB_OK && s->job.size > 1)
 		rc = load_plugin(s, LSB_TRANSPORT, &s->job.transport, &s->transport, err);
-	if (rc == LSB_OK && is_first_stage(s))
+	if (rc == LSB_OK && lsb_session_is_first_stage(s))
 		rc = load_plugin(s, LSB_WORKLOAD, &s->job.workload, &s->workload, err);
 	return rc ? rc : open_transport(s, err);
 }
@@ -228,7 +208,7 @@ static int open_backend(struct lsb_session *s, struct lsb_error *err)
 		.rank = job->rank,
 		.stage = (int32_t)s->stage,
 		.stages = (int32_t)job->stages,
-		.flags = is_first_stage(s) ? 0 : LSB_PLACE_NO_VOCABULARY,
+		.flags = lsb_session_is_first_stage(s) ? 0 : LSB_PLACE_NO_VOCABULARY,
 		.first_layer = s->first_layer,
 		.n_layers = job->layers[s->stage],
 		.slots = job->batch * job->in_flight,
@@ -253,7 +233,7 @@ static int open_backend(struct lsb_session *s, struct lsb_error *err)
 static int open_loop(struct lsb_session *s, struct lsb_error *err)
 {
 	const struct lsb_job *job = &s->job;
-	const struct lsb_scheduler_limits limits = scheduler_limits(s);
+	const struct lsb_scheduler_limits limits = lsb_session_scheduler_limits(s);
 	const struct lsb_stage_setup setup = {
 		.backend = s->backend,
 		.backend_handle = s->backend_handle,
@@ -300,7 +280,7 @@ int lsb_session_load(struct lsb_session *s, struct lsb_error *err)
 	uint64_t t0 = lsb_now_ns();
 	int rc;
 
-	if (is_link(s))
+	if (lsb_session_is_link(s))
 		return open_links(s, err);
 	rc = open_backend(s, err);
 	if (rc == LSB_OK)
@@ -308,8 +288,8 @@ int lsb_session_load(struct lsb_session *s, struct lsb_error *err)
 	if (rc)
 		return rc;
 	s->record_ns = lsb_recorder_cost_ns(&s->recorder);
-	s->phases.load_s = seconds_since(t0);
-	if (!is_first_stage(s))
+	s->phases.load_s = lsb_session_seconds_since(t0);
+	if (!lsb_session_is_first_stage(s))
 		return open_loop(s, err);
 	lsb_control_phase(s->control, "preprocess");
 	t0 = lsb_now_ns();
@@ -321,7 +301,7 @@ int lsb_session_load(struct lsb_session *s, struct lsb_error *err)
 	if (rc == LSB_OK)
 		rc = lsb_requests_open(&s->requests, &s->job, s->context, s->workload, s->workload_handle,
 				       s->backend, s->backend_handle, err);
-	s->phases.preprocess_s = seconds_since(t0);
+	s->phases.preprocess_s = lsb_session_seconds_since(t0);
 	return rc ? rc : open_loop(s, err);
 }
 
@@ -407,192 +387,8 @@ int lsb_session_connect(struct lsb_session *s, const char *addresses, size_t len
 	}
 	if (rc == LSB_OK && s->loop)
 		rc = lsb_stage_post(s->loop, err);
-	s->phases.connect_s = seconds_since(t0);
+	s->phases.connect_s = lsb_session_seconds_since(t0);
 	return rc;
-}
-
-/* All ranks have arrived here; nothing to wait for alone. */
-static int barrier(struct lsb_session *s, struct lsb_error *err)
-{
-	if (!s->transport)
-		return LSB_OK;
-	*err = (struct lsb_error){ 0 };
-	return lsb_plugin_result(s->transport, "barrier",
-				 s->transport->ops.transport.barrier(s->transport_handle,
-								     lsb_now_ns() + s->job.timeout_ns, err),
-				 err);
-}
-
-/* Compare clocks with neighbours that have others, all ranks at the same time. */
-static int exchange_clocks(struct lsb_session *s, struct lsb_error *err)
-{
-	int rc;
-
-	if (!s->compares_clocks)
-		return LSB_OK;
-	rc = lsb_clock_exchange_post(&s->clocks, err);
-	if (rc == LSB_OK)
-		rc = barrier(s, err);
-	return rc ? rc : lsb_clock_exchange_run(&s->clocks, err);
-}
-
-/* Processor time of this process so far, in seconds. */
-static double cpu_seconds(void)
-{
-	struct timespec now;
-
-	return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now)
-		       ? 0
-		       : (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* One pass over this replica's requests, or through what the first stage sends. */
-static int run_pass(struct lsb_session *s, struct lsb_error *err)
-{
-	const struct lsb_scheduler_limits limits = scheduler_limits(s);
-	struct lsb_scheduler *scheduler = NULL;
-	struct lsb_energy before, after;
-	struct lsb_runqueue waited, waits;
-	uint64_t arrived_ns;
-	double cpu_s;
-	int rc = LSB_OK;
-
-	if (is_first_stage(s))
-		rc = lsb_scheduler_open(&limits, s->requests.sequences, s->requests.n, &scheduler, err);
-	arrived_ns = lsb_now_ns();
-	if (rc == LSB_OK)
-		rc = barrier(s, err);
-	if (rc == LSB_OK) {
-		lsb_recorder_reset(&s->recorder);
-		lsb_energy_read(LSB_ENERGY_FOLDER, &before);
-		lsb_runqueue_read(LSB_RUNQUEUE_FOLDER, &waited);
-		cpu_s = cpu_seconds();
-		s->run_t0_ns = lsb_now_ns();
-		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, arrived_ns, err);
-		s->run_t1_ns = lsb_now_ns();
-		s->cpu_s = cpu_seconds() - cpu_s;
-		lsb_runqueue_read(LSB_RUNQUEUE_FOLDER, &waits);
-		s->runqueue_s = lsb_runqueue_between(&waited, &waits, s->run_t1_ns - s->run_t0_ns);
-		lsb_energy_read(LSB_ENERGY_FOLDER, &after);
-		s->energy_j = lsb_energy_between(&before, &after);
-	}
-	lsb_scheduler_close(scheduler);
-	return rc;
-}
-
-static struct lsb_peaks_setup peaks_setup(const struct lsb_session *s)
-{
-	const struct lsb_scheduler_limits limits = scheduler_limits(s);
-
-	return (struct lsb_peaks_setup){
-		.backend = s->backend,
-		.transport = s->transport,
-		.backend_handle = s->backend_handle,
-		.transport_handle = s->transport_handle,
-		.loop = s->loop,
-		.status = s->status,
-		.rank = s->job.rank,
-		.size = s->job.size,
-		.stages = s->job.stages,
-		.batch = s->job.batch,
-		.max_tokens = lsb_scheduler_max_tokens(&limits),
-		.timeout_ns = s->job.timeout_ns,
-	};
-}
-
-static int measure_peaks(struct lsb_session *s, struct lsb_error *err)
-{
-	const struct lsb_peaks_setup setup = peaks_setup(s);
-
-	return lsb_peaks_measure(&setup, &s->peaks, err);
-}
-
-static void free_peaks(struct lsb_session *s)
-{
-	const struct lsb_peaks_setup setup = peaks_setup(s);
-
-	lsb_peaks_free(&setup, &s->peaks);
-}
-
-/* Peak resident memory of this process so far; 0 if the system does not tell. */
-static uint64_t peak_resident_bytes(void)
-{
-	FILE *file = fopen("/proc/self/status", "re");
-	unsigned long long kib = 0;
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "VmHWM: %llu kB", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib * 1024;
-}
-
-static int read_counters(struct lsb_session *s, struct lsb_error *err)
-{
-	if (!s->transport || !LSB_HAS(&s->transport->ops.transport, counters))
-		return LSB_OK;
-	s->wire.struct_size = sizeof(s->wire);
-	*err = (struct lsb_error){ 0 };
-	return lsb_plugin_result(s->transport, "counters",
-				 s->transport->ops.transport.counters(s->transport_handle, &s->wire, err),
-				 err);
-}
-
-static int run_links(struct lsb_session *s, struct lsb_error *err)
-{
-	int rc;
-
-	lsb_control_phase(s->control, "run");
-	s->run_t0_ns = lsb_now_ns();
-	rc = lsb_linkbench_run(s->linkbench, err);
-	s->run_t1_ns = lsb_now_ns();
-	s->phases.run_s = (double)(s->run_t1_ns - s->run_t0_ns) * 1e-9;
-	s->peak_memory_bytes = peak_resident_bytes();
-	if (rc == LSB_OK)
-		rc = read_counters(s, err);
-	return rc ? rc : barrier(s, err);
-}
-
-int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
-{
-	uint64_t t0;
-	int rc;
-
-	if (is_link(s))
-		return run_links(s, err);
-	lsb_control_phase(s->control, "clocks");
-	rc = exchange_clocks(s, err);
-	t0 = lsb_now_ns();
-	lsb_host_set_progress(lsb_stage_progress, s->loop);
-	if (rc == LSB_OK && s->job.warmup) {
-		lsb_control_phase(s->control, "warmup");
-		lsb_requests_warmup(&s->requests, s->job.warmup, WARMUP_TOKENS);
-		rc = run_pass(s, err);
-		lsb_requests_rewind(&s->requests);
-		s->phases.warmup_s = seconds_since(t0);
-	}
-	if (rc == LSB_OK) {
-		lsb_control_phase(s->control, "run");
-		rc = run_pass(s, err);
-		s->phases.run_s = (double)(s->run_t1_ns - s->run_t0_ns) * 1e-9;
-	}
-	lsb_host_set_progress(NULL, NULL);
-	s->peak_memory_bytes = peak_resident_bytes();
-	if (rc) /* in its phase */
-		return rc;
-	lsb_control_phase(s->control, "report");
-	rc = exchange_clocks(s, err);
-	if (rc == LSB_OK)
-		rc = read_counters(s, err);
-	if (rc == LSB_OK && s->job.measure_peaks)
-		rc = measure_peaks(s, err);
-	if (rc == LSB_OK && is_first_stage(s))
-		rc = lsb_requests_judge(&s->requests, s->workload, s->workload_handle, s->backend,
-					s->backend_handle, err);
-	/* Nobody hangs up while another still measures or reads. */
-	return rc ? rc : barrier(s, err);
 }
 
 void lsb_session_close(struct lsb_session *s)
@@ -602,7 +398,7 @@ void lsb_session_close(struct lsb_session *s)
 	if (s->transport_handle)
 		s->transport->ops.transport.close(s->transport_handle);
 	lsb_stage_close(s->loop);
-	free_peaks(s);
+	lsb_session_free_peaks(s);
 	lsb_linkbench_close(s->linkbench);
 	lsb_requests_close(&s->requests);
 	if (s->workload_handle)

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The run phase of a rank: clocks compared, warm-up, the timed pass with what is
+ * counted around it, and what is measured after it.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "node/energy.h"
+#include "node/runqueue.h"
+#include "node/session_parts.h"
+
+enum { WARMUP_TOKENS = 4 /* new tokens of each warm-up request */ };
+
+/* All ranks have arrived here; nothing to wait for alone. */
+static int barrier(struct lsb_session *s, struct lsb_error *err)
+{
+	if (!s->transport)
+		return LSB_OK;
+	*err = (struct lsb_error){ 0 };
+	return lsb_plugin_result(s->transport, "barrier",
+				 s->transport->ops.transport.barrier(s->transport_handle,
+								     lsb_now_ns() + s->job.timeout_ns, err),
+				 err);
+}
+
+/* Compare clocks with neighbours that have others, all ranks at the same time. */
+static int exchange_clocks(struct lsb_session *s, struct lsb_error *err)
+{
+	int rc;
+
+	if (!s->compares_clocks)
+		return LSB_OK;
+	rc = lsb_clock_exchange_post(&s->clocks, err);
+	if (rc == LSB_OK)
+		rc = barrier(s, err);
+	return rc ? rc : lsb_clock_exchange_run(&s->clocks, err);
+}
+
+/* Processor time of this process so far, in seconds. */
+static double cpu_seconds(void)
+{
+	struct timespec now;
+
+	return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now)
+		       ? 0
+		       : (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* One pass over this replica's requests, or through what the first stage sends. */
+static int run_pass(struct lsb_session *s, struct lsb_error *err)
+{
+	const struct lsb_scheduler_limits limits = lsb_session_scheduler_limits(s);
+	struct lsb_scheduler *scheduler = NULL;
+	struct lsb_energy before, after;
+	struct lsb_runqueue waited, waits;
+	uint64_t arrived_ns;
+	double cpu_s;
+	int rc = LSB_OK;
+
+	if (lsb_session_is_first_stage(s))
+		rc = lsb_scheduler_open(&limits, s->requests.sequences, s->requests.n, &scheduler, err);
+	arrived_ns = lsb_now_ns();
+	if (rc == LSB_OK)
+		rc = barrier(s, err);
+	if (rc == LSB_OK) {
+		lsb_recorder_reset(&s->recorder);
+		lsb_energy_read(LSB_ENERGY_FOLDER, &before);
+		lsb_runqueue_read(LSB_RUNQUEUE_FOLDER, &waited);
+		cpu_s = cpu_seconds();
+		s->run_t0_ns = lsb_now_ns();
+		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, arrived_ns, err);
+		s->run_t1_ns = lsb_now_ns();
+		s->cpu_s = cpu_seconds() - cpu_s;
+		lsb_runqueue_read(LSB_RUNQUEUE_FOLDER, &waits);
+		s->runqueue_s = lsb_runqueue_between(&waited, &waits, s->run_t1_ns - s->run_t0_ns);
+		lsb_energy_read(LSB_ENERGY_FOLDER, &after);
+		s->energy_j = lsb_energy_between(&before, &after);
+	}
+	lsb_scheduler_close(scheduler);
+	return rc;
+}
+
+static struct lsb_peaks_setup peaks_setup(const struct lsb_session *s)
+{
+	const struct lsb_scheduler_limits limits = lsb_session_scheduler_limits(s);
+
+	return (struct lsb_peaks_setup){
+		.backend = s->backend,
+		.transport = s->transport,
+		.backend_handle = s->backend_handle,
+		.transport_handle = s->transport_handle,
+		.loop = s->loop,
+		.status = s->status,
+		.rank = s->job.rank,
+		.size = s->job.size,
+		.stages = s->job.stages,
+		.batch = s->job.batch,
+		.max_tokens = lsb_scheduler_max_tokens(&limits),
+		.timeout_ns = s->job.timeout_ns,
+	};
+}
+
+static int measure_peaks(struct lsb_session *s, struct lsb_error *err)
+{
+	const struct lsb_peaks_setup setup = peaks_setup(s);
+
+	return lsb_peaks_measure(&setup, &s->peaks, err);
+}
+
+void lsb_session_free_peaks(struct lsb_session *s)
+{
+	const struct lsb_peaks_setup setup = peaks_setup(s);
+
+	lsb_peaks_free(&setup, &s->peaks);
+}
+
+/* Peak resident memory of this process so far; 0 if the system does not tell. */
+static uint64_t peak_resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	unsigned long long kib = 0;
+	char line[256];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "VmHWM: %llu kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib * 1024;
+}
+
+static int read_counters(struct lsb_session *s, struct lsb_error *err)
+{
+	if (!s->transport || !LSB_HAS(&s->transport->ops.transport, counters))
+		return LSB_OK;
+	s->wire.struct_size = sizeof(s->wire);
+	*err = (struct lsb_error){ 0 };
+	return lsb_plugin_result(s->transport, "counters",
+				 s->transport->ops.transport.counters(s->transport_handle, &s->wire, err),
+				 err);
+}
+
+static int run_links(struct lsb_session *s, struct lsb_error *err)
+{
+	int rc;
+
+	lsb_control_phase(s->control, "run");
+	s->run_t0_ns = lsb_now_ns();
+	rc = lsb_linkbench_run(s->linkbench, err);
+	s->run_t1_ns = lsb_now_ns();
+	s->phases.run_s = (double)(s->run_t1_ns - s->run_t0_ns) * 1e-9;
+	s->peak_memory_bytes = peak_resident_bytes();
+	if (rc == LSB_OK)
+		rc = read_counters(s, err);
+	return rc ? rc : barrier(s, err);
+}
+
+int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
+{
+	uint64_t t0;
+	int rc;
+
+	if (lsb_session_is_link(s))
+		return run_links(s, err);
+	lsb_control_phase(s->control, "clocks");
+	rc = exchange_clocks(s, err);
+	t0 = lsb_now_ns();
+	lsb_host_set_progress(lsb_stage_progress, s->loop);
+	if (rc == LSB_OK && s->job.warmup) {
+		lsb_control_phase(s->control, "warmup");
+		lsb_requests_warmup(&s->requests, s->job.warmup, WARMUP_TOKENS);
+		rc = run_pass(s, err);
+		lsb_requests_rewind(&s->requests);
+		s->phases.warmup_s = lsb_session_seconds_since(t0);
+	}
+	if (rc == LSB_OK) {
+		lsb_control_phase(s->control, "run");
+		rc = run_pass(s, err);
+		s->phases.run_s = (double)(s->run_t1_ns - s->run_t0_ns) * 1e-9;
+	}
+	lsb_host_set_progress(NULL, NULL);
+	s->peak_memory_bytes = peak_resident_bytes();
+	if (rc) /* in its phase */
+		return rc;
+	lsb_control_phase(s->control, "report");
+	rc = exchange_clocks(s, err);
+	if (rc == LSB_OK)
+		rc = read_counters(s, err);
+	if (rc == LSB_OK && s->job.measure_peaks)
+		rc = measure_peaks(s, err);
+	if (rc == LSB_OK && lsb_session_is_first_stage(s))
+		rc = lsb_requests_judge(&s->requests, s->workload, s->workload_handle, s->backend,
+					s->backend_handle, err);
+	/* Nobody hangs up while another still measures or reads. */
+	return rc ? rc : barrier(s, err);
+}
