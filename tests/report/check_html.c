@@ -439,7 +439,7 @@ static const struct {
 	{ "#!/bin/sh\nkill -9 $$\n", "gnuplot ended with status 137" },
 	{ "#!/bin/sh\nexit 0\n", "gnuplot gave no SVG" },
 	{ "#!/bin/sh\necho '<svg><desc>a</desc>cut'\n", "gnuplot gave no SVG" },
-	{ "#!/nonexistent/interpreter\n", "gnuplot could not be started" },
+	{ "#!/nonexistent/interpreter\n", "gnuplot cannot be started" },
 };
 
 START_TEST(a_gnuplot_that_fails_is_survived)

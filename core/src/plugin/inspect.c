@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The asking side of an inspection: starts the child, waits for it under a
- * deadline, and turns its end into an answer or an error.
+ * The asking side of an inspection: runs the child under a deadline, and turns
+ * its end into an answer or an error.
  *
  * The child speaks lines of JSON: {"doing": operation, "file": path} before each
  * piece of foreign code, {"result": ...} for each finished check, and at the end
- * {"reply": ...} or {"error": ...}. The request lies in a memory file, so that
- * nothing here can block on writing.
+ * {"reply": ...} or {"error": ...}.
  */
 #include "plugin/inspect.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/base.h"
+#include "base/child.h"
 #include "plugin/parts.h"
 
 enum { ANSWER_MAX = 64 << 20 };
@@ -31,9 +23,7 @@ extern char **environ;
 
 /* What became of a child. */
 struct outcome {
-	struct lsb_text said;
-	int timed_out;
-	int status;	 /* as waitpid gives it */
+	struct lsb_child child;
 	json_t *results; /* of {"result"} lines */
 	json_t *last;	 /* {"reply"} or {"error"}; NULL: it never got there */
 	json_t *doing;	 /* the last {"doing"}; NULL: none */
@@ -41,102 +31,16 @@ struct outcome {
 
 static void outcome_free(struct outcome *o)
 {
-	lsb_text_free(&o->said);
+	lsb_text_free(&o->child.said);
 	json_decref(o->results);
 	json_decref(o->last);
 	json_decref(o->doing);
 }
 
-static int request_file(const char *text, struct lsb_error *err)
-{
-	const int fd = memfd_create("lsbench inspect request", MFD_CLOEXEC);
-	size_t left = strlen(text);
-
-	while (fd >= 0 && left) {
-		const ssize_t n = write(fd, text, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			close(fd);
-			goto fail;
-		}
-		text += n;
-		left -= (size_t)n;
-	}
-	if (fd >= 0 && lseek(fd, 0, SEEK_SET) == 0)
-		return fd;
-fail:
-	lsb_fail(err, LSB_EIO, errno, "cannot hand a request to a child: %s", strerror(errno));
-	return -1;
-}
-
-/*
- * Start `lsbench inspect` with stdin and stdout as given, leader of a process
- * group of its own, so that whatever a plugin forks can be ended with it.
- */
-static int child_start(int in, int out, pid_t *pid, struct lsb_error *err)
-{
-	char *const argv[] = { "lsbench", "inspect", NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	sigset_t none, defaults;
-	int rc;
-
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGPIPE);
-	sigaddset(&defaults, SIGINT);
-	sigaddset(&defaults, SIGTERM);
-	sigaddset(&defaults, SIGHUP);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	rc = posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-	if (rc == 0)
-		rc = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-	posix_spawnattr_setflags(&attributes,
-				 POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	if (rc == 0)
-		rc = posix_spawn(pid, "/proc/self/exe", &files, &attributes, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attributes);
-	if (rc)
-		return lsb_fail(err, LSB_EIO, rc, "cannot start a child to look at plugins: %s",
-				strerror(rc));
-	return LSB_OK;
-}
-
-/* Read `fd` to its end, or to the deadline. */
-static void child_listen(int fd, uint64_t deadline_ns, struct outcome *o)
-{
-	for (;;) {
-		const uint64_t now = lsb_now_ns();
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		char piece[65536];
-		ssize_t n;
-
-		if (now >= deadline_ns) {
-			o->timed_out = 1;
-			return;
-		}
-		if (poll(&wait, 1, (int)((deadline_ns - now) / 1000000 + 1)) <= 0)
-			continue;
-		n = read(fd, piece, sizeof(piece));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0 || o->said.length + (size_t)n > ANSWER_MAX)
-			return;
-		lsb_text_bytes(&o->said, piece, (size_t)n);
-	}
-}
-
 /* Sort what the child said. Unreadable lines are left out: they may be a line that a crash cut. */
 static void outcome_parse(struct outcome *o)
 {
-	char *line = o->said.data, *end;
+	char *line = o->child.said.data, *end;
 
 	o->results = json_array();
 	for (; line && (end = strchr(line, '\n')); line = end + 1) {
@@ -155,54 +59,22 @@ static void outcome_parse(struct outcome *o)
 	}
 }
 
-/* Give the child until the deadline to end by itself, then end it and all that it started. */
-static void child_end(pid_t pid, uint64_t deadline_ns, struct outcome *o)
-{
-	const struct timespec pause = { .tv_nsec = 1000000 };
-	int ended = 0;
-
-	while (!o->last && !o->timed_out) {
-		siginfo_t info = { 0 };
-
-		/* WNOWAIT: it stays a zombie, so that its group cannot become another's before the kill. */
-		ended = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-			info.si_pid == pid;
-		if (ended)
-			break;
-		if (lsb_now_ns() >= deadline_ns)
-			o->timed_out = 1;
-		else
-			nanosleep(&pause, NULL);
-	}
-	kill(-pid, SIGKILL);
-	while (waitpid(pid, &o->status, 0) < 0 && errno == EINTR)
-		;
-}
-
 static int child_run(const char *request, uint64_t timeout_ms, struct outcome *o, struct lsb_error *err)
 {
-	const uint64_t deadline_ns = lsb_now_ns() + timeout_ms * 1000000u;
-	const int in = request_file(request, err);
-	int out[2] = { -1, -1 }, rc = LSB_EIO;
-	pid_t pid;
+	static char *const argv[] = { "lsbench", "inspect", NULL };
+	int rc;
 
-	if (in < 0)
-		return rc;
-	if (pipe2(out, O_CLOEXEC)) {
-		rc = lsb_fail(err, LSB_EIO, errno, "cannot make a pipe: %s", strerror(errno));
-		goto done;
-	}
-	rc = child_start(in, out[1], &pid, err);
-	close(out[1]);
-	if (rc)
-		goto done;
-	child_listen(out[0], deadline_ns, o);
-	outcome_parse(o);
-	child_end(pid, deadline_ns, o);
-done:
-	if (out[0] >= 0)
-		close(out[0]);
-	close(in);
+	o->child = (struct lsb_child){
+		.path = "/proc/self/exe",
+		.argv = argv,
+		.environment = environ,
+		.input = request,
+		.deadline_ns = lsb_now_ns() + timeout_ms * 1000000u,
+		.said_max = ANSWER_MAX,
+	};
+	rc = lsb_child_run(&o->child, err);
+	if (rc == LSB_OK)
+		outcome_parse(o);
 	return rc;
 }
 
@@ -211,12 +83,12 @@ static int outcome_refuse(const struct outcome *o, uint64_t timeout_ms, struct l
 {
 	const char *file = json_string_value(json_object_get(o->doing, "file"));
 	const char *doing = json_string_value(json_object_get(o->doing, "doing"));
-	const int signal_number = WIFSIGNALED(o->status) ? WTERMSIG(o->status) : 0;
+	const int signal_number = WIFSIGNALED(o->child.status) ? WTERMSIG(o->child.status) : 0;
 
 	if (!file || !doing)
 		return lsb_fail(err, LSB_EPLUGIN, 0,
 				"the child that looks at plugins ended before it opened one");
-	if (o->timed_out)
+	if (o->child.timed_out)
 		return lsb_plugin_refuse(file, err, "it did not return from its %s within %g s", doing,
 					 (double)timeout_ms / 1e3);
 	if (signal_number)
@@ -225,7 +97,7 @@ static int outcome_refuse(const struct outcome *o, uint64_t timeout_ms, struct l
 					 strsignal(signal_number), doing);
 	return lsb_plugin_refuse(file, err,
 				 "it ended the process with status %d in its %s, wanted an error returned",
-				 WEXITSTATUS(o->status), doing);
+				 WEXITSTATUS(o->child.status), doing);
 }
 
 /* The child's own error, carried over. */
