@@ -53,11 +53,12 @@ static void fail_all(struct shm_queue *q, int status)
 		request_done(queue_take(q, &q->head), status);
 }
 
-/* The link is of no use any more: its requests fail, and with them the transport. */
+/* The link is of no use any more: its requests fail, and every barrier; other links go on. */
 static int link_lost(struct lsb_transport *t, struct shm_link *l, int code, const char *why)
 {
+	lsb_fail(&t->ended, code, 0, "the shared memory link with rank %d failed: %s", l->peer, why);
 	if (t->broken.code == LSB_OK)
-		lsb_fail(&t->broken, code, 0, "the shared memory link with rank %d failed: %s", l->peer, why);
+		t->broken = t->ended;
 	if (l->current)
 		request_done(l->current, code);
 	l->current = NULL;

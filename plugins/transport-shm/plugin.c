@@ -119,11 +119,6 @@ static int begin(struct lsb_transport *t, int32_t peer, uint32_t tag, const stru
 	static uint8_t nothing[1]; /* where messages of 0 bytes come from and go to */
 	struct shm_request *r = t->free_requests;
 
-	if (t->broken.code) {
-		if (err)
-			*err = t->broken;
-		return t->broken.code;
-	}
 	if (!t->connected || peer < 0 || peer >= t->world->size || peer == t->world->rank ||
 	    tag > t->world->max_tag || (b->mem != LSB_MEM_HOST && b->mem != LSB_MEM_PINNED))
 		return lsb_fail(err, LSB_EINVAL, 0,

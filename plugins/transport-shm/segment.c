@@ -192,7 +192,7 @@ void shm_leave(struct lsb_transport *t)
 	for (int32_t peer = 0; t->links && peer < t->world->size; peer++) {
 		struct shm_link *l = &t->links[peer];
 
-		if (l->theirs && !t->broken.code && !l->sends.head) {
+		if (l->theirs && !l->gone && !l->sends.head) {
 			atomic_store_explicit(&l->out->closed, 1, memory_order_release);
 			shm_ring_doorbell(t, l);
 		}

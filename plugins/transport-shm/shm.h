@@ -130,8 +130,8 @@ struct lsb_transport {
 	uint32_t barrier_step; /* of an unfinished barrier: distance 1, 2, 4, ...; 0: none */
 	uint32_t barrier_sent;
 	struct lsb_wire_counters counters;
-	struct lsb_error broken; /* .code 0: whole */
-	struct lsb_error ended;	 /* why receives failed whose sender ended in good order */
+	struct lsb_error broken; /* of the first link that was lost: no barrier any more; .code 0: whole */
+	struct lsb_error ended;	 /* why requests failed, of the link that ended last */
 };
 
 static inline uint64_t shm_now(struct lsb_transport *t)

@@ -43,13 +43,6 @@ void shm_sleep(struct lsb_transport *t, uint64_t deadline_ns, int (*look)(struct
 	atomic_store_explicit(&t->mine->sleeping, 0, memory_order_relaxed);
 }
 
-static int broken(const struct lsb_transport *t, struct lsb_error *err)
-{
-	if (err)
-		*err = t->broken;
-	return t->broken.code;
-}
-
 /* Move what can be moved. 1: something moved, or a link ended. */
 static int look(struct lsb_transport *t)
 {
@@ -116,9 +109,7 @@ static int collect(struct lsb_transport *t, const uint32_t *requests, size_t n, 
 	}
 	if (status == LSB_OK || good)
 		return LSB_OK;
-	if (t->broken.code)
-		broken(t, err);
-	else if (err)
+	if (err)
 		*err = t->ended;
 	return status;
 }
@@ -134,8 +125,6 @@ int shm_wait_any(struct lsb_transport *t, const uint32_t *requests, size_t n, ui
 
 		if (rc || *n_done)
 			return rc;
-		if (t->broken.code)
-			return broken(t, err);
 		if (looks && looks % LOOKS_A_CLOCK == 0)
 			shm_now(t);
 		if (looks == 1) {
@@ -197,8 +186,11 @@ int shm_barrier(struct lsb_transport *t, uint64_t deadline_ns, struct lsb_error 
 			t->barrier_sent = 1;
 		}
 		while (atomic_load_explicit(&from->in->tokens, memory_order_acquire) == from->tokens_used) {
-			if (t->broken.code)
-				return broken(t, err);
+			if (t->broken.code) { /* whoever was lost will not come */
+				if (err)
+					*err = t->broken;
+				return t->broken.code;
+			}
 			if (from->gone)
 				return lsb_fail(err, LSB_EPEER, 0, "rank %d has ended before a barrier",
 						from->peer);

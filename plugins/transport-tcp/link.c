@@ -53,11 +53,12 @@ static void request_done(struct lsb_transport *t, struct tcp_request *r, int sta
 		tcp_request_free(t, r);
 }
 
-/* The link is of no use any more: its requests fail, and with them the transport. */
+/* The link is of no use any more: its requests fail, and every barrier; other links go on. */
 static int link_lost(struct lsb_transport *t, struct tcp_link *l, int code, int64_t sys, const char *why)
 {
+	lsb_fail(&t->ended, code, sys, "the TCP link with rank %d failed: %s", l->peer, why);
 	if (t->broken.code == LSB_OK)
-		lsb_fail(&t->broken, code, sys, "the TCP link with rank %d failed: %s", l->peer, why);
+		t->broken = t->ended;
 	if (l->current)
 		request_done(t, l->current, code);
 	l->current = NULL;
@@ -65,7 +66,7 @@ static int link_lost(struct lsb_transport *t, struct tcp_link *l, int code, int6
 		request_done(t, queue_take(&l->receives, &l->receives.head), LSB_EPEER);
 	while (l->sends.head)
 		request_done(t, queue_take(&l->sends, &l->sends.head), LSB_EPEER);
-	l->hung_up = 1;
+	l->hung_up = l->lost = 1;
 	return -1;
 }
 

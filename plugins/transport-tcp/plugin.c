@@ -51,7 +51,7 @@ static void tcp_close(struct lsb_transport *t)
 		struct tcp_link *l = &t->links[peer];
 
 		/* Only between messages, as what is cut short cannot be followed by anything. */
-		if (l->fd >= 0 && !t->broken.code && !l->sends.head)
+		if (l->fd >= 0 && !l->lost && !l->sends.head)
 			(void)tcp_link_send_own(t, l, TCP_TAG_GOODBYE);
 		if (l->fd >= 0)
 			close(l->fd);
@@ -153,11 +153,6 @@ static int begin(struct lsb_transport *t, int32_t peer, uint32_t tag, const stru
 {
 	struct tcp_request *r = t->free_requests;
 
-	if (t->broken.code) {
-		if (err)
-			*err = t->broken;
-		return t->broken.code;
-	}
 	if (!t->connected || peer < 0 || peer >= t->world->size || peer == t->world->rank ||
 	    tag > t->world->max_tag || (b->mem != LSB_MEM_HOST && b->mem != LSB_MEM_PINNED))
 		return lsb_fail(err, LSB_EINVAL, 0,
@@ -166,7 +161,7 @@ static int begin(struct lsb_transport *t, int32_t peer, uint32_t tag, const stru
 	if (!r)
 		return lsb_fail(err, LSB_EINVAL, 0, "more than %u messages are pending",
 				t->world->max_requests);
-	if (t->links[peer].fd < 0)
+	if (t->links[peer].fd < 0 || t->links[peer].lost)
 		return lsb_fail(err, LSB_EPEER, 0, "rank %d has ended", peer);
 	t->free_requests = r->next;
 	*r = (struct tcp_request){ .data = b->ptr, .bytes = b->bytes, .tag = tag, .state = TCP_PENDING };

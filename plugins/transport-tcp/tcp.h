@@ -83,6 +83,7 @@ struct tcp_link {
 	uint32_t parked;     /* the stage starts with a message nobody asked for */
 	uint32_t said_goodbye;
 	uint32_t hung_up;  /* its end is known; leave it out of poll */
+	uint32_t lost;	   /* it ended without a goodbye, or while it was needed */
 	uint32_t tokens;   /* barrier tokens received and not yet used */
 	uint32_t awaiting; /* a barrier waits for a token */
 };
@@ -105,8 +106,8 @@ struct lsb_transport {
 	uint32_t barrier_sent;
 	struct tcp_address address;
 	struct lsb_wire_counters counters;
-	struct lsb_error broken; /* .code 0: whole */
-	struct lsb_error ended;	 /* why receives failed whose sender ended in good order */
+	struct lsb_error broken; /* of the first link that was lost: no barrier any more; .code 0: whole */
+	struct lsb_error ended;	 /* why requests failed, of the link that ended last */
 };
 
 static inline uint64_t tcp_now(struct lsb_transport *t)
@@ -125,7 +126,7 @@ void tcp_endpoint_name(const struct sockaddr_storage *endpoint, char *to, size_t
 int tcp_connect(struct lsb_transport *t, const struct lsb_span *addresses, uint64_t deadline_ns,
 		struct lsb_error *err);
 
-/* link.c. Each returns 1 when bytes moved, 0 when nothing could, and -1 when the transport broke. */
+/* link.c. Each returns 1 when bytes moved, 0 when nothing could, and -1 when the link was lost. */
 int tcp_link_send(struct lsb_transport *t, struct tcp_link *l);
 /* `flags`: MSG_DONTWAIT, or 0 to sleep for up to TCP_SLICE_NS. */
 int tcp_link_receive(struct lsb_transport *t, struct tcp_link *l, int flags);

@@ -15,13 +15,6 @@
 
 enum { WATCH_NS = 1000 * 1000 }; /* how often spinning looks for ranks that have died */
 
-static int broken(const struct lsb_transport *t, struct lsb_error *err)
-{
-	if (err)
-		*err = t->broken;
-	return t->broken.code;
-}
-
 /* Move what can be moved without waiting. 1: something moved. */
 static int look(struct lsb_transport *t)
 {
@@ -170,9 +163,7 @@ static int collect(struct lsb_transport *t, const uint32_t *requests, size_t n, 
 	}
 	if (status == LSB_OK || good)
 		return LSB_OK;
-	if (t->broken.code)
-		broken(t, err);
-	else if (err)
+	if (err)
 		*err = t->ended;
 	return status;
 }
@@ -192,8 +183,6 @@ int tcp_wait_any(struct lsb_transport *t, const uint32_t *requests, size_t n, ui
 
 		if (rc || *n_done)
 			return rc;
-		if (t->broken.code)
-			return broken(t, err);
 		tcp_now(t);
 		if (!first && t->now_ns >= deadline_ns)
 			return LSB_ETIMEDOUT;
@@ -236,8 +225,11 @@ int tcp_barrier(struct lsb_transport *t, uint64_t deadline_ns, struct lsb_error 
 		struct tcp_link *to = &t->links[(rank + t->barrier_step) % size];
 		struct tcp_link *from = &t->links[(rank + size - t->barrier_step) % size];
 
-		if (t->broken.code)
-			return broken(t, err);
+		if (t->broken.code) { /* whoever was lost will not come */
+			if (err)
+				*err = t->broken;
+			return t->broken.code;
+		}
 		if (!t->barrier_sent) {
 			if (to->fd < 0)
 				return lsb_fail(err, LSB_EPEER, 0, "rank %d has ended before a barrier",

@@ -65,17 +65,26 @@ START_TEST(death_of_the_awaited_peer_fails_the_request_and_names_the_rank)
 }
 END_TEST
 
-START_TEST(death_of_another_peer_ends_a_wait)
+START_TEST(death_of_another_peer_leaves_the_other_links_alone)
 {
-	struct lsb_completion done;
-	uint8_t in;
-	uint32_t received;
+	struct lsb_completion done = { 0 };
+	uint8_t in = 0, out = 9, unheard;
+	const struct lsb_buf b = { .ptr = &unheard, .bytes = 1, .mem = LSB_MEM_HOST, .device = -1 };
+	uint32_t received, lost;
 
 	start(3, _i);
 	received = ranks_receive(&ranks, 0, 1, 1, &in, 1);
+	lost = ranks_receive(&ranks, 0, 2, 1, &unheard, 1);
 	kill_rank(2);
-	ck_assert_int_eq(ranks_wait(&ranks, 0, received, 60 * SECOND, &done), LSB_EPEER);
+	ck_assert_int_eq(ranks_wait(&ranks, 0, lost, 60 * SECOND, &done), LSB_EPEER);
 	check_names(0, "rank 2");
+	ck_assert_int_eq(ranks_wait(&ranks, 0, received, SECOND / 10, &done), LSB_ETIMEDOUT);
+	ranks_send(&ranks, 1, 0, 1, &out, 1);
+	ranks_finish(&ranks, 0, received);
+	ck_assert_uint_eq(in, 9);
+	ck_assert_int_eq(ranks.ops->isend(ranks.t[0], 2, 1, &b, &lost, &ranks.err[0]), LSB_EPEER);
+	check_names(0, "rank 2");
+	ranks_finish(&ranks, 0, ranks_send(&ranks, 0, 1, 1, &out, 1));
 	ranks_close(&ranks);
 }
 END_TEST
@@ -251,7 +260,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 100);
 	tcase_add_loop_test(tc, death_of_the_awaited_peer_fails_the_request_and_names_the_rank, 0, MODES);
-	tcase_add_loop_test(tc, death_of_another_peer_ends_a_wait, 0, MODES);
+	tcase_add_loop_test(tc, death_of_another_peer_leaves_the_other_links_alone, 0, MODES);
 	tcase_add_loop_test(tc, death_of_a_peer_ends_a_barrier, 0, MODES);
 	tcase_add_loop_test(tc, goodbye_of_a_rank_that_nobody_awaits_is_no_failure, 0, MODES);
 	tcase_add_loop_test(tc, messages_sent_before_a_goodbye_are_received_after_it, 0, MODES);

@@ -21,8 +21,11 @@
  * lsbench posts each receive before its sender may send, so a transport never has
  * to hold data that nobody asked for. A rank never sends to itself.
  *
- * Failure. After any LSB_EPEER, LSB_EIO or LSB_EDEVICE the transport is broken:
- * lsbench calls close and fails the launch. Nothing blocks past its deadline.
+ * Failure. A peer that is gone (LSB_EPEER) takes what is pending with it and
+ * everything asked of it later, and every barrier; messages between others go on,
+ * since a replica may outlive another, unless the transport cannot (MPI ends all).
+ * After LSB_EIO or LSB_EDEVICE the transport is broken: lsbench calls close and
+ * fails the launch. Nothing blocks past its deadline.
  */
 #ifndef LSBENCH_TRANSPORT_H
 #define LSBENCH_TRANSPORT_H
