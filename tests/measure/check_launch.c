@@ -117,7 +117,9 @@ START_TEST(metrics_are_those_of_their_definitions)
 			 { "communication_s", 0.005 },
 			 { "wait_s", 0.020 },
 			 { "replay_s", 0.050 },
-			 { "replay_tokens_per_s", 120 } };
+			 { "replay_tokens_per_s", 120 },
+			 /* the last stage's only step ends 55 ms into the run */
+			 { "prefill_tokens_per_s", 64 / 0.055 } };
 	json_t *ranks = two_ranks(), *line = json_object();
 	const json_t *ledger;
 	struct lsb_error err = { 0 };
@@ -129,6 +131,7 @@ START_TEST(metrics_are_those_of_their_definitions)
 			      "%s is %.12g, not %.12g", expected[i].name, metric(line, expected[i].name),
 			      expected[i].value);
 	ck_assert_ptr_null(json_object_get(json_object_get(line, "metrics"), "ttft_p99_s"));
+	ck_assert_ptr_null(json_object_get(json_object_get(line, "metrics"), "decode_tokens_per_s"));
 	ledger = json_object_get(line, "ledger");
 	ck_assert_uint_eq(json_array_size(ledger), 2);
 	ck_assert_double_eq(json_number_value(json_object_get(json_array_get(ledger, 0), "read_bytes")),
@@ -138,6 +141,54 @@ START_TEST(metrics_are_those_of_their_definitions)
 	ck_assert_ptr_nonnull(json_object_get(line, "outputs_sha256"));
 	json_decref(ranks);
 	json_decref(line);
+}
+END_TEST
+
+/* Prompt chunks of 8 and 4 tokens, then two decode steps of 2; the run goes on for 5 ms behind them. */
+static const struct lsb_record phases[] = {
+	{ .kind = LSB_REC_COMPUTE, .t0_ns = T0 * MS, .t1_ns = (T0 + 20) * MS, .aux = 8, .peer = -1 },
+	{ .kind = LSB_REC_COMPUTE,
+	  .t0_ns = (T0 + 20) * MS,
+	  .t1_ns = (T0 + 30) * MS,
+	  .aux = 4,
+	  .aux2 = 2,
+	  .peer = -1,
+	  .step = 1 },
+	{ .kind = LSB_REC_COMPUTE,
+	  .t0_ns = (T0 + 35) * MS, /* the time before a step is the step's */
+	  .t1_ns = (T0 + 45) * MS,
+	  .aux = 2,
+	  .aux2 = 2,
+	  .peer = -1,
+	  .step = 2 },
+	{ .kind = LSB_REC_COMPUTE,
+	  .t0_ns = (T0 + 45) * MS,
+	  .t1_ns = (T0 + 65) * MS,
+	  .aux = 2,
+	  .aux2 = 2,
+	  .peer = -1,
+	  .step = 3 },
+};
+
+START_TEST(prefill_and_decode_share_out_the_steps)
+{
+	const struct lsb_rank_records its[] = { { 0, phases, 4, 0 }, { 1, phases, 4, 0 } };
+	json_t *ranks = two_ranks(), *line = json_object(), *replicas = point(1, 2), *head, *moved;
+	struct lsb_error err = { 0 };
+
+	/* two replicas: the second request is the second rank's */
+	head = json_object_get(json_array_get(ranks, 0), "requests");
+	moved = json_incref(json_array_get(head, 1));
+	json_array_remove(head, 1);
+	json_object_set_new(json_array_get(ranks, 1), "requests", json_pack("[o]", moved));
+	json_object_set_new(replicas, "nodes", json_integer(2));
+	ck_assert_msg(lsb_measure_launch(replicas, ranks, its, 2, line, &err) == 0, "%s", err.msg);
+	ck_assert_double_eq_tol(metric(line, "prefill_tokens_per_s"), 2 * 12 / 0.030, 1e-9);
+	/* of rank 0 the last answer came 60 ms into the run, before its last step */
+	ck_assert_double_eq_tol(metric(line, "decode_tokens_per_s"), (2 + 4) / ((0.015 + 0.035) / 2), 1e-9);
+	json_decref(ranks);
+	json_decref(line);
+	json_decref(replicas);
 }
 END_TEST
 
@@ -265,6 +316,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tc, metrics_are_those_of_their_definitions);
+	tcase_add_test(tc, prefill_and_decode_share_out_the_steps);
 	tcase_add_test(tc, a_failed_request_is_counted_and_not_averaged);
 	tcase_add_loop_test(tc, figures_that_do_not_reconcile_are_refused, 0,
 			    sizeof(spoilt) / sizeof(spoilt[0]));

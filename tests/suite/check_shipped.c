@@ -73,6 +73,29 @@ START_TEST(batch_sweep_has_one_node_at_each_batch)
 }
 END_TEST
 
+/* One token behind a prompt, one prompt token before an answer, and as many requests as a batch. */
+START_TEST(llama_bench_has_the_points_of_the_other_tools)
+{
+	struct lsb_suite *suite = read_shipped("llama_bench");
+
+	ck_assert_str_eq(suite->points[0].case_name, "pp512");
+	ck_assert_uint_eq(suite->points[0].max_new, 1);
+	ck_assert_uint_ge(suite->points[0].chunk, 512);
+	ck_assert_str_eq(suite->points[1].case_name, "tg128");
+	ck_assert_uint_eq(suite->points[1].max_new, 128);
+	for (size_t i = 0; i < suite->n_points; i++) {
+		const struct lsb_point *p = &suite->points[i];
+
+		ck_assert_str_eq(p->workload.name, "synthetic");
+		ck_assert_int_eq(p->stop, LSB_STOP_LENGTH);
+		ck_assert_uint_ge(p->reps, 6);
+		if (strcmp(p->case_name, "batched") == 0)
+			ck_assert_uint_eq(p->prompts, p->batch);
+	}
+	lsb_suite_free(suite);
+}
+END_TEST
+
 START_TEST(smoke_is_small)
 {
 	struct lsb_suite *suite = read_shipped("smoke");
@@ -159,6 +182,7 @@ int main(void)
 	tcase_add_test(tc, strong_scaling_is_the_same_work_on_one_and_two_nodes);
 	tcase_add_test(tc, weak_scaling_is_five_prompts_a_node);
 	tcase_add_test(tc, batch_sweep_has_one_node_at_each_batch);
+	tcase_add_test(tc, llama_bench_has_the_points_of_the_other_tools);
 	tcase_add_test(tc, smoke_is_small);
 	tcase_add_test(tc, transports_differ_in_nothing_else);
 	tcase_add_test(tc, links_measures_every_wait_mode_with_and_without_pauses);

@@ -49,9 +49,11 @@ static int count_tokens(const struct lsb_point *p, const json_t *reply, struct l
 		const json_int_t said = json_integer_value(json_array_get(tokens, item));
 		const uint32_t length = said < 0 ? 0 : said > INT32_MAX ? INT32_MAX : (uint32_t)said;
 		const uint32_t fresh = new_tokens(p, limits, item);
+		const json_int_t own = json_integer_value(json_array_get(limits, item));
 
 		prompt += length;
 		generated += fresh;
+		f->cut_max_new = own > p->max_new && own > f->cut_max_new ? own : f->cut_max_new;
 		f->prompt_min_tok = length < f->prompt_min_tok ? length : f->prompt_min_tok;
 		f->prompt_max_tok = length > f->prompt_max_tok ? length : f->prompt_max_tok;
 		if ((uint64_t)length + fresh > f->wanted_context)

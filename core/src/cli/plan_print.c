@@ -83,6 +83,10 @@ static void print_shape(const struct lsb_point *p, const struct lsb_plan_facts *
 	if (f->context < f->wanted_context)
 		printf("    TOO SMALL: context = %" PRIu64 ", the longest request needs %" PRIu64 "\n",
 		       f->context, f->wanted_context);
+	if (f->cut_max_new)
+		printf("    NOTE: the workload asks for up to %" PRId64
+		       " new tokens, which max_new = %u cuts\n",
+		       f->cut_max_new, p->max_new);
 	if (f->model_context && f->context > f->model_context)
 		printf("    NOTE: the model was trained for %" PRIu64 " positions\n", f->model_context);
 }

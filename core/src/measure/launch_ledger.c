@@ -132,9 +132,24 @@ static void add_kind(json_t *list, size_t rank, const char *kind, struct lsb_ste
 					step_json(&steps[n - 1])));
 }
 
-/* Median and worst step of one rank, prefill and decode apart. */
+/* The steps of each phase on last stages, where a step is done: what they computed, in which time. */
+enum { PREFILL, DECODE, PHASES };
+struct phase {
+	double tokens, s;
+};
+
+static void add_phase(struct phase *phase, const struct lsb_step_ledger *steps, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		phase->tokens += (double)steps[i].tokens;
+		phase->s += steps[i].parts.wall_s;
+	}
+}
+
+/* Median and worst step of one rank, prefill and decode apart; `phases` [PHASES] of a last stage, else NULL.
+ */
 static int add_steps(json_t *list, size_t rank, const struct lsb_rank_records *records,
-		     const struct lsb_division *division, struct lsb_error *err)
+		     const struct lsb_division *division, struct phase *phases, struct lsb_error *err)
 {
 	struct lsb_step_ledger *steps, swap;
 	size_t n, n_prefill = 0;
@@ -150,6 +165,10 @@ static int add_steps(json_t *list, size_t rank, const struct lsb_rank_records *r
 		steps[n_prefill++] = steps[i];
 		steps[i] = swap;
 	}
+	if (phases) {
+		add_phase(&phases[PREFILL], steps, n_prefill);
+		add_phase(&phases[DECODE], steps + n_prefill, n - n_prefill);
+	}
 	add_kind(list, rank, "prefill", steps, n_prefill);
 	add_kind(list, rank, "decode", steps + n_prefill, n - n_prefill);
 	free(steps);
@@ -161,6 +180,7 @@ static int add_steps(json_t *list, size_t rank, const struct lsb_rank_records *r
 struct totals {
 	json_t *ledger, *steps, *clocks;
 	double communication_s, wait_s, replay_s;
+	struct phase phases[PHASES];
 	int n_unreplayed, n_unsettled,
 		n_judged; /* pipelines: without replay, never settled, long enough to tell */
 };
@@ -169,6 +189,7 @@ static int measure_rank(const json_t *ranks, const struct lsb_pipeline *p, const
 			size_t first, size_t k, struct totals *out, struct lsb_error *err)
 {
 	const size_t rank = first + k;
+	const int is_last = k == p->n - 1;
 	struct lsb_division division;
 	struct lsb_ledger ledger;
 	int rc = lsb_divide(p->stages, p->n, k, p->t0_ns, p->t1_ns, &division, err);
@@ -176,11 +197,11 @@ static int measure_rank(const json_t *ranks, const struct lsb_pipeline *p, const
 	if (rc)
 		return rc;
 	ledger = lsb_ledger_window(&division, p->t0_ns, p->t1_ns);
-	json_array_append_new(out->ledger, ledger_json(rank, p->n, &ledger,
-						       bytes_read(json_array_get(ranks, rank), &p->stages[k],
-								  k == p->n - 1)));
+	json_array_append_new(out->ledger,
+			      ledger_json(rank, p->n, &ledger,
+					  bytes_read(json_array_get(ranks, rank), &p->stages[k], is_last)));
 	json_array_append_new(out->clocks, lsb_clock_json(rank, &clocks[rank], division.misordered));
-	rc = add_steps(out->steps, rank, &p->stages[k], &division, err);
+	rc = add_steps(out->steps, rank, &p->stages[k], &division, is_last ? out->phases : NULL, err);
 	lsb_division_free(&division);
 	out->communication_s = larger(out->communication_s, ledger.transfer_s);
 	out->wait_s = larger(out->wait_s, ledger.wait_s);
@@ -214,6 +235,13 @@ static void set(json_t *metrics, const char *name, double value)
 	json_object_set_new(metrics, name, json_real(value));
 }
 
+/* Tokens of all pipelines over their mean time in steps of the phase; absent without any. */
+static void set_phase(json_t *metrics, const char *name, const struct phase *phase, size_t pipelines)
+{
+	if (phase->s > 0)
+		set(metrics, name, phase->tokens / (phase->s / (double)pipelines));
+}
+
 int lsb_launch_ledger(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
 		      const struct lsb_clock *clocks, size_t n_ranks, json_t *line, json_t *metrics,
 		      struct lsb_error *err)
@@ -234,6 +262,8 @@ int lsb_launch_ledger(const json_t *point, const json_t *ranks, const struct lsb
 		return rc;
 	set(metrics, "communication_s", all.communication_s);
 	set(metrics, "wait_s", all.wait_s);
+	set_phase(metrics, "prefill_tokens_per_s", &all.phases[PREFILL], n_ranks / stages);
+	set_phase(metrics, "decode_tokens_per_s", &all.phases[DECODE], n_ranks / stages);
 	json_object_set_new(line, "settled", all.n_judged ? json_boolean(all.n_unsettled == 0) : json_null());
 	if (all.n_unreplayed == 0) {
 		set(metrics, "replay_s", all.replay_s);

@@ -19,6 +19,10 @@ static const struct lsb_definition metrics[] = {
 	{ "prompt_tokens", "tokens of the prompts of completed requests" },
 	{ "tokens_per_s", "generated tokens of completed requests / run_s: a ratio of totals" },
 	{ "total_tokens_per_s", "(prompt + generated) tokens / run_s" },
+	{ "prefill_tokens_per_s",
+	  "tokens of prefill steps / their time on the last stage: a step takes from the end of the step "
+	  "before to its own end, so prefill and decode share out the run" },
+	{ "decode_tokens_per_s", "tokens of decode steps (each gives one) / their time, likewise" },
 	{ "requests_per_s", "completed requests / run_s" },
 	{ "first_ttft_s", "ttft of request 0: the cold one where there is no warm-up" },
 	{ "communication_s", "exposed transfer, largest over ranks; waiting for a late peer is not in it" },

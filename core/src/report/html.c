@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "report/side.h"
+#include "report/speed.h"
 
 void lsb_html_chart(const struct lsb_page *page, struct lsb_chart *chart)
 {
@@ -75,6 +76,8 @@ static void add_contents(const struct lsb_page *page)
 		if (lsb_count_kind(page->summary, lsb_report_kinds[i]))
 			lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", lsb_report_kinds[i],
 				     lsb_kind_title(lsb_report_kinds[i]));
+	if (lsb_speed_is_there(page->summary))
+		lsb_text_add(page->to, "<li><a href=\"#speed\">Speed and quality</a></li>");
 	for (size_t i = 0; i < LSB_COUNT(back); i++)
 		lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", back[i].anchor, back[i].words);
 	lsb_text_add(page->to, "</ul></nav>\n<main>\n");
@@ -83,10 +86,10 @@ static void add_contents(const struct lsb_page *page)
 void lsb_html_page(const struct lsb_report_source *source, struct lsb_gnuplot *gnuplot, struct lsb_text *to)
 {
 	static void (*const sections[])(const struct lsb_page *) = {
-		lsb_html_verdict,     lsb_html_why,	 lsb_html_advice,	 lsb_html_side,
-		lsb_html_kinds,	      lsb_html_bounds,	 lsb_html_latency,	 lsb_html_ranks,
-		lsb_html_answers,     lsb_html_flags,	 lsb_html_configuration, lsb_html_environment,
-		lsb_html_definitions, lsb_html_reproduce
+		lsb_html_verdict,     lsb_html_why,	    lsb_html_advice,   lsb_html_side,
+		lsb_html_kinds,	      lsb_html_speed,	    lsb_html_bounds,   lsb_html_latency,
+		lsb_html_ranks,	      lsb_html_answers,	    lsb_html_flags,    lsb_html_configuration,
+		lsb_html_environment, lsb_html_definitions, lsb_html_reproduce
 	};
 	const struct lsb_page page = {
 		.to = to, .source = source, .summary = source->summary, .gnuplot = gnuplot

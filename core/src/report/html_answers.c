@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether requests were answered, whether the answers are the baseline's, and how good they are. */
+/* Whether requests were answered, and whether the answers are the baseline's. */
 #include <stdio.h>
 #include <string.h>
 
@@ -50,64 +50,9 @@ static void add_success(const struct lsb_page *page)
 	lsb_html_table_end(page);
 }
 
-enum { SCORES_MAX = 12 };
-
-/* Names of the workload's scores: metrics that are not ours. Borrowed from the summary. */
-static size_t score_names(const json_t *summary, const char *names[SCORES_MAX])
-{
-	const json_t *point;
-	json_t *metric;
-	char group[LSB_SHOWN];
-	const char *name;
-	size_t i, n = 0;
-
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		json_object_foreach(json_object_get(point, "metrics"), name, metric)
-		{
-			size_t k = 0;
-
-			while (k < n && strcmp(names[k], name) != 0)
-				k++;
-			if (k == n && n < SCORES_MAX && !lsb_definition_of(name, group))
-				names[n++] = name;
-		}
-	}
-	return n;
-}
-
-static void add_scores(const struct lsb_page *page)
-{
-	const char *names[SCORES_MAX], *heads[SCORES_MAX + 1] = { "Point" };
-	char texts[SCORES_MAX][64];
-	const size_t n = score_names(page->summary, names);
-	const json_t *point;
-	size_t i;
-
-	if (n == 0)
-		return;
-	for (i = 0; i < n; i++) {
-		(void)snprintf(texts[i], sizeof(texts[i]), "#%.60s", names[i]);
-		heads[i + 1] = texts[i];
-	}
-	lsb_html_table(page, "Quality of the answers: the workload's scores, means over answers", heads,
-		       n + 1);
-	json_array_foreach(json_object_get(page->summary, "points"), i, point)
-	{
-		if (!lsb_has_launches(point))
-			continue;
-		lsb_html_row(page, point, 0);
-		for (size_t k = 0; k < n; k++)
-			lsb_html_estimate(page, lsb_metric(point, names[k]));
-		lsb_html_row_end(page);
-	}
-	lsb_html_table_end(page);
-}
-
 void lsb_html_answers(const struct lsb_page *page)
 {
 	lsb_html_open(page, "answers", "Success and answers");
 	add_success(page);
-	add_scores(page);
 	lsb_html_close(page);
 }

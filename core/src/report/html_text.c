@@ -381,3 +381,32 @@ void lsb_html_estimate(const struct lsb_page *page, const json_t *estimate)
 	add_estimate(page, estimate, 1); /* columns are narrow */
 	lsb_text_add(page->to, "</td>");
 }
+
+void lsb_html_from_table(const struct lsb_page *page, const char *caption, struct lsb_table *t,
+			 size_t numbers)
+{
+	enum { COLUMNS = 32 };
+	char marked[COLUMNS][64];
+	const char *heads[COLUMNS];
+	const int has_rows = t->n_cells > t->n_columns && t->n_columns <= COLUMNS;
+
+	for (size_t i = 0; has_rows && i < t->n_columns; i++) {
+		(void)snprintf(marked[i], sizeof(marked[i]), "%s%s", i >= numbers ? "#" : "", t->cells[i]);
+		heads[i] = marked[i];
+	}
+	if (has_rows)
+		lsb_html_table(page, caption, heads, t->n_columns);
+	for (size_t i = t->n_columns; has_rows && i < t->n_cells; i++) {
+		const size_t column = i % t->n_columns;
+
+		lsb_html_add(page->to,
+			     column ? column < numbers ? "<td>%s</td>" : "<td class=\"n\">%s</td>"
+				    : "<tr><th scope=\"row\">%s</th>",
+			     t->cells[i]);
+		lsb_text_add(page->to, column + 1 == t->n_columns ? "</tr>\n" : "");
+	}
+	if (has_rows)
+		lsb_html_table_end(page);
+	page->to->failed |= t->failed;
+	lsb_table_free(t);
+}

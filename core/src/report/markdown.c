@@ -6,6 +6,7 @@
 #include "report/links.h"
 #include "report/parts.h"
 #include "report/side.h"
+#include "report/speed.h"
 
 static void number_cell(struct lsb_table *t, const json_t *object, const char *key)
 {
@@ -442,10 +443,13 @@ int lsb_report_markdown(const char *dir, const struct lsb_report_source *source,
 	add_configuration(summary, &text);
 	for (size_t i = 0; lsb_report_kinds[i]; i++)
 		add_kind(summary, lsb_report_kinds[i], &text);
+	if (lsb_speed_is_there(summary)) {
+		lsb_text_add(&text, "## Speed and quality\n\n");
+		lsb_speed_show(summary, 1, &text);
+	}
 	lsb_markdown_bounds(summary, &text);
 	lsb_markdown_ledger(summary, &text);
 	lsb_markdown_latency(summary, &text);
-	lsb_markdown_quality(summary, &text);
 	lsb_markdown_memory(summary, &text);
 	lsb_markdown_outputs(summary, &text);
 	lsb_markdown_nodes(summary, &text);

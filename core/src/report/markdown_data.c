@@ -179,31 +179,6 @@ void lsb_markdown_latency(const json_t *summary, struct lsb_text *to)
 	end_section("Latency", &t, to);
 }
 
-void lsb_markdown_quality(const json_t *summary, struct lsb_text *to)
-{
-	static const char *const names[] = { "Point", "Score", "Mean over answers" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(names));
-	const json_t *point;
-	json_t *metric;
-	char group[LSB_SHOWN];
-	const char *name;
-	size_t i;
-
-	heads(&t, names);
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		json_object_foreach(json_object_get(point, "metrics"), name, metric)
-		{
-			if (lsb_definition_of(name, group))
-				continue; /* ours: what is left are the workload's scores */
-			lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
-			lsb_table_cell(&t, "%s", name);
-			estimate_cell(&t, metric);
-		}
-	}
-	end_section("Quality of the answers", &t, to);
-}
-
 void lsb_markdown_memory(const json_t *summary, struct lsb_text *to)
 {
 	static const char *const names[] = { "Point",	   "Rank",	     "Weights (MiB)",

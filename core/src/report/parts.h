@@ -34,7 +34,6 @@ int lsb_report_file(const char *dir, const char *name, struct lsb_text *text, st
 /* Sections of report.md, in markdown_data.c and narrative.c. */
 void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_latency(const json_t *summary, struct lsb_text *to);
-void lsb_markdown_quality(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_memory(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_outputs(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_definitions(const json_t *summary, struct lsb_text *to);

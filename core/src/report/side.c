@@ -263,40 +263,12 @@ void lsb_break_even_show(const json_t *summary, int is_markdown, struct lsb_text
 		lsb_text_add(to, "%s\n\n", break_even_note);
 }
 
-/* A table as it was built for Markdown; columns from `numbers` on are set right. */
-static void add_html(const struct lsb_page *page, const char *caption, struct lsb_table *t, size_t numbers)
-{
-	enum { COLUMNS = 8 };
-	char marked[COLUMNS][64];
-	const char *heads[COLUMNS];
-
-	for (size_t i = 0; i < t->n_columns && i < COLUMNS && has_rows(t); i++) {
-		(void)snprintf(marked[i], sizeof(marked[i]), "%s%s", i >= numbers ? "#" : "", t->cells[i]);
-		heads[i] = marked[i];
-	}
-	if (has_rows(t) && t->n_columns <= COLUMNS) {
-		lsb_html_table(page, caption, heads, t->n_columns);
-		for (size_t i = t->n_columns; i < t->n_cells; i++) {
-			const size_t column = i % t->n_columns;
-
-			lsb_html_add(page->to,
-				     column ? column < numbers ? "<td>%s</td>" : "<td class=\"n\">%s</td>"
-					    : "<tr><th scope=\"row\">%s</th>",
-				     t->cells[i]);
-			lsb_text_add(page->to, column + 1 == t->n_columns ? "</tr>\n" : "");
-		}
-		lsb_html_table_end(page);
-	}
-	page->to->failed |= t->failed;
-	lsb_table_free(t);
-}
-
 static void add_break_even(const struct lsb_page *page)
 {
 	struct lsb_table t = break_even_table(page->summary, 1);
 
 	lsb_html_open(page, "break-even", "When several nodes pay off");
-	add_html(page, "Links at which the nodes are as fast as one node, predicted", &t, 2);
+	lsb_html_from_table(page, "Links at which the nodes are as fast as one node, predicted", &t, 2);
 	lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", break_even_note);
 	lsb_html_close(page);
 }
@@ -314,13 +286,13 @@ void lsb_html_side(const struct lsb_page *page)
 			lsb_html_add(page->to, "<p>Nothing to compare: %s.</p>\n",
 				     lsb_text_of(json_object_get(page->summary, "side_by_side"), "reason"));
 		t = answers_table(page->summary, 1);
-		add_html(page, "Runs", &t, 2);
+		lsb_html_from_table(page, "Runs", &t, 2);
 		json_array_foreach(pairs_of(page->summary), i, pair)
 		{
 			if (!link_row(pair, 0, &bytes, &latency, &bandwidth))
 				continue;
 			t = link_table(pair, 1);
-			add_html(page, lsb_text_of(pair, "what"), &t, 1);
+			lsb_html_from_table(page, lsb_text_of(pair, "what"), &t, 1);
 		}
 		lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", verdicts_note);
 		lsb_html_close(page);

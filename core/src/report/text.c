@@ -11,6 +11,7 @@
 #include "report/parts.h"
 #include "report/report.h"
 #include "report/side.h"
+#include "report/speed.h"
 
 struct page {
 	struct lsb_text *to;
@@ -389,6 +390,11 @@ void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		n_measured += json_array_size(json_object_get(point, "ledger")) > 0;
+	}
+	if (lsb_speed_is_there(summary)) {
+		heading(&page,
+			"Speed and quality (prompt and answer tokens a second of their own steps; scores)");
+		lsb_speed_show(summary, 0, to);
 	}
 	add_side(&page, summary);
 	add_losses(&page, summary);

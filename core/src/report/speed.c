@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Speed and quality beside each other: a row for each point says how fast prompts
+ * and answers went, how good the answers are by the workload's own scores, and
+ * whether they are its baseline's. A speed says little without the other two.
+ */
+#include "report/speed.h"
+
+#include <string.h>
+
+#include "report/html.h"
+
+enum { SCORES_MAX = 12, COLUMNS_MAX = SCORES_MAX + 5 };
+
+static const struct {
+	const char *metric, *words, *short_words;
+} rates[] = {
+	{ "prefill_tokens_per_s", "Prefill (tokens/s)", "prefill/s" },
+	{ "decode_tokens_per_s", "Decode (tokens/s)", "decode/s" },
+	{ "tokens_per_s", "Answers (tokens/s)", "tokens/s" },
+};
+
+static const char note[] =
+	"Prefill and decode: tokens of their steps / the time of these steps on the last stage. Then the "
+	"workload's scores, means over answers. Tokens: whether every answer is, token by token, the one of "
+	"the baseline (one node at equal batch).";
+
+/* Names of the workload's scores: metrics that are not ours. Borrowed from the summary. */
+static size_t score_names(const json_t *summary, const char *names[SCORES_MAX])
+{
+	const json_t *point;
+	json_t *metric;
+	char group[LSB_SHOWN];
+	const char *name;
+	size_t i, n = 0;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		json_object_foreach(json_object_get(point, "metrics"), name, metric)
+		{
+			size_t k = 0;
+
+			while (k < n && strcmp(names[k], name) != 0)
+				k++;
+			if (k == n && n < SCORES_MAX && !lsb_is_kind(point, "link") &&
+			    !lsb_definition_of(name, group))
+				names[n++] = name;
+		}
+	}
+	return n;
+}
+
+static int has_speed(const json_t *point)
+{
+	return lsb_metric(point, "tokens_per_s") != NULL;
+}
+
+int lsb_speed_is_there(const json_t *summary)
+{
+	const json_t *point;
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (has_speed(point))
+			return 1;
+	}
+	return 0;
+}
+
+/* With its interval, or on the narrow terminal the median alone. */
+static void metric_cell(struct lsb_table *t, const json_t *metric, int is_wide)
+{
+	char shown[LSB_SHOWN];
+
+	if (is_wide)
+		lsb_table_cell(t, "%s", lsb_show_estimate(metric, shown));
+	else if (metric)
+		lsb_table_cell(t, "%s", lsb_show(lsb_number(metric, "median"), shown));
+	else
+		lsb_table_cell(t, "-");
+}
+
+static const char *tokens_word(const json_t *point)
+{
+	const json_t *equal = json_object_get(json_object_get(point, "outputs"), "equal_to_baseline");
+
+	return lsb_is_own_baseline(point) ? "baseline"
+	       : json_is_true(equal)	  ? "same"
+	       : json_is_false(equal)	  ? "other"
+					  : "-";
+}
+
+static struct lsb_table speed_table(const json_t *summary, int is_wide)
+{
+	const char *names[SCORES_MAX];
+	const size_t n_names = score_names(summary, names);
+	struct lsb_table t = lsb_table_open(LSB_COUNT(rates) + n_names + 2);
+	char label[LSB_LABEL_WIDTH + 1];
+	const json_t *point;
+	size_t i;
+
+	lsb_table_cell(&t, "%s", is_wide ? "Point" : "");
+	for (i = 0; i < LSB_COUNT(rates); i++)
+		lsb_table_cell(&t, "%s", is_wide ? rates[i].words : rates[i].short_words);
+	for (i = 0; i < n_names; i++)
+		lsb_table_cell(&t, "%s", names[i]);
+	lsb_table_cell(&t, "%s", is_wide ? "Tokens" : "tokens");
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (!has_speed(point))
+			continue;
+		lsb_table_cell(&t, "%s",
+			       is_wide ? lsb_text_of(point, "label")
+				       : lsb_text_cut(lsb_text_of(point, "label"), label));
+		for (size_t k = 0; k < LSB_COUNT(rates); k++)
+			metric_cell(&t, lsb_metric(point, rates[k].metric), is_wide);
+		for (size_t k = 0; k < n_names; k++)
+			metric_cell(&t, lsb_metric(point, names[k]), is_wide);
+		lsb_table_cell(&t, "%s", tokens_word(point));
+	}
+	return t;
+}
+
+void lsb_speed_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+{
+	struct lsb_table t = speed_table(summary, is_markdown);
+
+	(is_markdown ? lsb_table_markdown : lsb_table_text)(&t, to);
+	if (is_markdown)
+		lsb_text_add(to, "%s\n\n", note);
+}
+
+void lsb_html_speed(const struct lsb_page *page)
+{
+	struct lsb_table t = speed_table(page->summary, 1);
+
+	if (lsb_speed_is_there(page->summary)) {
+		lsb_html_open(page, "speed", "Speed and quality");
+		lsb_html_from_table(page, "Medians over launches, with the 95 % interval of the median", &t,
+				    1);
+		lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", note);
+		lsb_html_close(page);
+	}
+	lsb_table_free(&t);
+}
