@@ -43,7 +43,7 @@ static struct lsb_ledger close_one(const struct lsb_record *mine, size_t n, cons
 					  (uint64_t)(ORIGIN + to) * MS, &ledger, NULL),
 			 0);
 	sum = ledger.compute_s + ledger.wait_s + ledger.transfer_s + ledger.wait_transfer_s +
-	      ledger.overhead_s + ledger.unattributed_s;
+	      ledger.overhead_s + ledger.idle_s + ledger.unattributed_s;
 	ck_assert_double_eq_tol(sum, ledger.wall_s, 1e-12);
 	return ledger;
 }
@@ -319,6 +319,43 @@ START_TEST(a_run_of_two_ranks_closes_with_what_was_put_into_it)
 }
 END_TEST
 
+/* Stage 0 has no request from 10 to 30; stage 1 has waited for its next plan since 12. */
+START_TEST(what_the_first_stage_idles_the_others_do_not_wait)
+{
+	const struct lsb_record first[] = { record(LSB_REC_COMPUTE, 0, 8), record(LSB_REC_SCHEDULE, 8, 10),
+					    record(LSB_REC_IDLE, 10, 30), record(LSB_REC_COMPUTE, 30, 38),
+					    message(LSB_REC_SEND, 38, 38, 1, LSB_TAG_HIDDEN, 1, 0) };
+	const struct lsb_record second[] = { record(LSB_REC_COMPUTE, 8, 12),
+					     message(LSB_REC_BLOCK, 12, 40, 0, LSB_TAG_HIDDEN, 1, 39) };
+	const struct lsb_rank_records ranks[] = { { 0, first, 5, 0 }, { 1, second, 2, 0 } };
+	const uint64_t t0 = (uint64_t)ORIGIN * MS;
+	struct lsb_ledger ledger;
+
+	ck_assert_int_eq(lsb_ledger_close(ranks, 2, 0, t0, t0 + 40 * (uint64_t)MS, &ledger, NULL), 0);
+	ck_ms(ledger.compute_s, 16);
+	ck_ms(ledger.overhead_s, 2);
+	ck_ms(ledger.idle_s, 20);
+	ck_assert_int_eq(lsb_ledger_close(ranks, 2, 1, t0, t0 + 40 * (uint64_t)MS, &ledger, NULL), 0);
+	ck_ms(ledger.compute_s, 4);
+	ck_ms(ledger.idle_s, 18);
+	ck_ms(ledger.wait_s, 8);
+	ck_ms(ledger.transfer_s, 1);
+	ck_ms(ledger.overhead_s, 1);
+	ck_ms(ledger.unattributed_s, 8);
+}
+END_TEST
+
+/* Blocked for ids that are still due when a request arrives and ends the block. */
+START_TEST(a_block_that_ends_before_its_message_is_sent_is_wait)
+{
+	const struct lsb_record mine[] = { message(LSB_REC_BLOCK, 0, 10, 1, LSB_TAG_IDS, 0, 0),
+					   record(LSB_REC_COMPUTE, 10, 20) };
+	const struct lsb_record theirs[] = { message(LSB_REC_SEND, 15, 15, 0, LSB_TAG_IDS, 0, 0) };
+
+	ck_ms(close_one(mine, 2, theirs, 1, 0, 20).wait_s, 10);
+}
+END_TEST
+
 static void add_parts(struct lsb_ledger *to, const struct lsb_ledger *l)
 {
 	to->compute_s += l->compute_s;
@@ -353,7 +390,7 @@ START_TEST(steps_add_up_to_the_ledger_of_their_rank)
 
 		add_parts(&sum, l);
 		ck_assert_double_eq_tol(l->compute_s + l->wait_s + l->transfer_s + l->wait_transfer_s +
-						l->overhead_s + l->unattributed_s,
+						l->overhead_s + l->idle_s + l->unattributed_s,
 					l->wall_s, 1e-12);
 		ck_assert_uint_eq(steps[i].from_ns, i ? steps[i - 1].to_ns : t.t0);
 		if (i + 1 < n)
@@ -411,6 +448,8 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_add_test(tc, what_the_first_stage_idles_the_others_do_not_wait);
+	tcase_add_test(tc, a_block_that_ends_before_its_message_is_sent_is_wait);
 	tcase_add_test(tc, a_sleep_in_the_peer_s_compute_is_its_compute_and_my_wait);
 	tcase_add_test(tc, a_delay_on_the_link_is_transfer);
 	tcase_add_test(tc, what_a_block_takes_after_arrival_is_overhead);

@@ -56,11 +56,11 @@ static json_t *crafted_ledger(const struct crafted *point, double run_s)
 	for (int i = 0; i < point->nodes; i++)
 		json_array_append_new(
 			ledger,
-			json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:n, s:f}", "rank", i,
-				  "stage", i, "replica", 0, "compute_s", 0.75 * run_s, "wait_s", 0.15 * run_s,
-				  "transfer_s", 0.05 * run_s, "wait_transfer_s", 0.0, "overhead_s",
-				  0.04 * run_s, "unattributed_s", 0.01 * run_s, "wall_s", run_s,
-				  "hidden_transfer_s", "read_bytes", run_s * 2e9));
+			json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:n, s:f}", "rank",
+				  i, "stage", i, "replica", 0, "compute_s", 0.75 * run_s, "wait_s",
+				  0.15 * run_s, "transfer_s", 0.05 * run_s, "wait_transfer_s", 0.0,
+				  "overhead_s", 0.04 * run_s, "idle_s", 0.0, "unattributed_s", 0.01 * run_s,
+				  "wall_s", run_s, "hidden_transfer_s", "read_bytes", run_s * 2e9));
 	return ledger;
 }
 

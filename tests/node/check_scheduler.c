@@ -14,6 +14,8 @@ struct scene {
 	struct lsb_sequence sequences[SEQUENCES_MAX];
 	int32_t prompts[SEQUENCES_MAX][PROMPT_MAX], ids[SEQUENCES_MAX][IDS_MAX];
 	uint32_t n;
+	uint64_t now_ns;		   /* of the run */
+	uint32_t continuous, stages, room; /* limits, set before scene_open; stages 0 is 1 */
 	struct lsb_scheduler *scheduler;
 	/* Steps on their way: number of outputs, and for each the sequence and position it is due for. */
 	struct {
@@ -37,6 +39,9 @@ static void scene_open(struct scene *s, uint32_t n, uint32_t batch, uint32_t in_
 						   .in_flight = in_flight,
 						   .chunk = chunk,
 						   .window = window,
+						   .stages = s->stages ? s->stages : 1,
+						   .is_continuous = s->continuous,
+						   .room = s->room,
 						   .n_stop_ids = 2,
 						   .stop_ids = stop_ids };
 	s->n = n;
@@ -73,6 +78,8 @@ static void take_token(struct scene *s, const struct lsb_token *token, uint32_t 
 
 	s->owner[token->slot] = (int32_t)i;
 	ck_assert_uint_lt(i, s->n);
+	ck_assert_uint_le(sequence->arrival_ns, sequence->admitted_ns);
+	ck_assert_uint_le(sequence->admitted_ns, s->now_ns);
 	ck_assert_uint_eq(sequence->slot, token->slot);
 	ck_assert_uint_eq(sequence->lane, lane);
 	ck_assert_uint_eq(token->slot / s->limits.batch, lane);
@@ -100,7 +107,7 @@ static int scene_next(struct scene *s)
 	struct lsb_step step;
 	uint32_t outputs = 0;
 
-	if (!lsb_scheduler_next(s->scheduler, &step))
+	if (!lsb_scheduler_next(s->scheduler, s->now_ns, &step))
 		return 0;
 	ck_assert_uint_lt(step.lane, s->limits.in_flight);
 	ck_assert_uint_ge(step.n_tokens, 1);
@@ -109,7 +116,10 @@ static int scene_next(struct scene *s)
 	memset(&s->flights[s->last], 0, sizeof(s->flights[0]));
 	s->flights[s->last].lane = step.lane;
 	for (uint32_t i = 0; i < step.n_clear; i++) {
+		const int32_t owner = s->owner[step.clear[i]];
+
 		ck_assert_uint_eq(step.clear[i] / s->limits.batch, step.lane);
+		ck_assert(owner < 0 || s->sequences[owner].finish != LSB_FINISH_NONE);
 		s->owner[step.clear[i]] = -1;
 		s->next_position[step.clear[i]] = 0;
 	}
@@ -124,9 +134,12 @@ static int scene_next(struct scene *s)
 	ck_assert_uint_eq(outputs, step.n_outputs);
 	if (!s->flights[s->last].decodes)
 		ck_assert_uint_le(step.n_tokens, s->limits.chunk);
-	else /* waits for the ids of the step before it: its lane has no other */
+	else /* waits for the ids of the steps before it; a static lane has no other on its way */
 		for (uint32_t i = s->first; i < s->last; i++)
-			ck_assert_uint_ne(s->flights[i].lane, step.lane);
+			ck_assert(s->flights[i].lane != step.lane ||
+				  (s->limits.is_continuous && s->flights[i].n_outputs == 0));
+	if (s->flights[s->last].decodes && !s->limits.is_continuous)
+		ck_assert_uint_eq(step.n_tokens, step.n_outputs);
 	s->last++;
 	ck_assert_uint_le(s->last - s->first, s->limits.window);
 	ck_assert_uint_eq(lsb_scheduler_on_their_way(s->scheduler), s->last - s->first);
@@ -182,6 +195,30 @@ static uint32_t draw(uint64_t *state, uint32_t n)
 	return (uint32_t)(*state >> 33) % n;
 }
 
+/* Served in order of arrival, and those that arrived together in order. */
+static void check_admissions(const struct scene *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		for (uint32_t k = 0; k < s->n; k++) {
+			const struct lsb_sequence *a = &s->sequences[i], *b = &s->sequences[k];
+
+			if (s->seen[i] && s->seen[k] &&
+			    (a->arrival_ns < b->arrival_ns || (a->arrival_ns == b->arrival_ns && i < k)))
+				ck_assert_uint_le(a->admitted_ns, b->admitted_ns);
+		}
+}
+
+/* Nothing is on its way: start a step, at the next arrival if there is none before. */
+static void scene_go_on(struct scene *s)
+{
+	if (scene_next(s))
+		return;
+	ck_assert_uint_gt(lsb_scheduler_next_arrival(s->scheduler), s->now_ns);
+	s->now_ns = lsb_scheduler_next_arrival(s->scheduler);
+	ck_assert_uint_ne(s->now_ns, LSB_NEVER);
+	ck_assert_int_eq(scene_next(s), 1);
+}
+
 START_TEST(random_requests_are_served_whole_in_order_and_once)
 {
 	uint64_t state = (uint64_t)_i * 2654435761u + 12345;
@@ -197,7 +234,11 @@ START_TEST(random_requests_are_served_whole_in_order_and_once)
 			if (draw(&state, 5) == 0)
 				scene.sequences[i].finish =
 					draw(&state, 2) ? LSB_FINISH_FAILED : LSB_FINISH_LENGTH;
+			if (round % 2)
+				scene.sequences[i].arrival_ns = draw(&state, 40);
 		}
+		scene.continuous = draw(&state, 2);
+		scene.stages = 1 + draw(&state, 4);
 		{
 			const uint32_t batch = 1 + draw(&state, 6), in_flight = 1 + draw(&state, 5);
 			const uint32_t chunk = 1 + draw(&state, 20);
@@ -207,14 +248,16 @@ START_TEST(random_requests_are_served_whole_in_order_and_once)
 		while (!lsb_scheduler_done(scene.scheduler)) {
 			const uint32_t start = draw(&state, 4);
 
+			scene.now_ns += draw(&state, 3);
 			for (uint32_t k = 0; k < start && scene_next(&scene); k++)
 				;
 			if (scene.last == scene.first)
-				ck_assert_int_eq(scene_next(&scene), 1);
+				scene_go_on(&scene);
 			scene_complete(&scene, draw(&state, 8) == 0 ? STOP_ID : -1);
 		}
 		ck_assert_int_eq(scene_next(&scene), 0);
 		lsb_scheduler_close(scene.scheduler);
+		check_admissions(&scene);
 		for (uint32_t i = 0; i < n; i++) {
 			const struct lsb_sequence *q = &scene.sequences[i];
 
@@ -393,6 +436,176 @@ START_TEST(a_wrong_number_of_ids_is_refused_and_changes_nothing)
 }
 END_TEST
 
+START_TEST(who_has_not_arrived_is_not_served_and_the_next_arrival_is_told)
+{
+	for (uint32_t continuous = 0; continuous < 2; continuous++) {
+		reset();
+		for (uint32_t i = 0; i < 3; i++) {
+			add_sequence(&scene, i, 2, 2);
+			scene.sequences[i].arrival_ns = 100 * (3 - i); /* the last comes first */
+		}
+		scene.continuous = continuous;
+		scene_open(&scene, 3, 1, 2, 8, 4);
+		ck_assert_int_eq(scene_next(&scene), 0);
+		ck_assert_int_eq(lsb_scheduler_done(scene.scheduler), 0);
+		ck_assert_uint_eq(lsb_scheduler_next_arrival(scene.scheduler), 100);
+		scene.now_ns = 199;
+		ck_assert_int_eq(scene_next(&scene), 1);
+		ck_assert_uint_eq(scene.flights[0].sequence[0], 2);
+		ck_assert_uint_eq(scene.sequences[2].admitted_ns, 199);
+		ck_assert_int_eq(scene_next(&scene), 0);
+		ck_assert_uint_eq(lsb_scheduler_next_arrival(scene.scheduler), 200);
+		scene.now_ns = 1000;
+		ck_assert_int_eq(scene_next(&scene), 1);
+		ck_assert_uint_eq(scene.flights[1].sequence[0], 1);
+		ck_assert_int_eq(scene_next(&scene), 0); /* both slots are taken: time does not help */
+		ck_assert_uint_eq(lsb_scheduler_next_arrival(scene.scheduler), LSB_NEVER);
+		scene_complete(&scene, -1);
+		scene_finish(&scene);
+		ck_assert_uint_eq(scene.sequences[0].n_ids, 2);
+	}
+}
+END_TEST
+
+START_TEST(sequences_handed_over_during_the_run_are_served_and_the_run_waits_for_them)
+{
+	for (uint32_t continuous = 0; continuous < 2; continuous++) {
+		reset();
+		for (uint32_t i = 0; i < 4; i++)
+			add_sequence(&scene, i, 2, 2);
+		scene.continuous = continuous;
+		scene.room = 3;
+		scene_open(&scene, 0, 2, 1, 8, 4);
+		scene.n = 4;
+		ck_assert_int_eq(lsb_scheduler_done(scene.scheduler), 1);
+		lsb_scheduler_expect(scene.scheduler, 1);
+		ck_assert_int_eq(lsb_scheduler_done(scene.scheduler), 0);
+		ck_assert_int_eq(scene_next(&scene), 0);
+		ck_assert_uint_eq(lsb_scheduler_next_arrival(scene.scheduler), LSB_NEVER);
+		ck_assert_uint_eq(lsb_scheduler_wants(scene.scheduler), 2);
+		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[0]), LSB_OK);
+		ck_assert_uint_eq(lsb_scheduler_wants(scene.scheduler), 1);
+		ck_assert_int_eq(scene_next(&scene), 1);
+		/* a static group is closed once it began */
+		ck_assert_uint_eq(lsb_scheduler_wants(scene.scheduler), continuous);
+		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[1]), LSB_OK);
+		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[2]), LSB_OK);
+		scene_complete(&scene, -1);
+		ck_assert_int_eq(scene_next(&scene), 1);
+		ck_assert_uint_eq(scene.flights[1].n_outputs, 1 + continuous);
+		scene_complete(&scene, -1);
+		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[3]), LSB_OK);
+		lsb_scheduler_expect(scene.scheduler, 0);
+		scene_finish(&scene);
+		for (uint32_t i = 0; i < 4; i++)
+			ck_assert_uint_eq(scene.sequences[i].n_ids, 2);
+	}
+}
+END_TEST
+
+START_TEST(no_more_than_the_room_can_wait)
+{
+	reset();
+	for (uint32_t i = 0; i < 3; i++)
+		add_sequence(&scene, i, 1, 1);
+	scene.room = 2;
+	scene_open(&scene, 0, 1, 1, 1, 1);
+	scene.n = 3;
+	ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[0]), LSB_OK);
+	ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[1]), LSB_OK);
+	ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[2]), LSB_EINVAL);
+	scene_finish(&scene);
+}
+END_TEST
+
+START_TEST(a_freed_slot_is_refilled_and_prompts_ride_beside_decoding)
+{
+	reset();
+	add_sequence(&scene, 0, 2, 6);
+	add_sequence(&scene, 1, 2, 1);
+	add_sequence(&scene, 2, 7, 2);
+	scene.continuous = 1;
+	scene_open(&scene, 3, 2, 1, 4, 4);
+	ck_assert_int_eq(scene_next(&scene), 1); /* both prompts */
+	ck_assert_uint_eq(scene.flights[0].n_outputs, 2);
+	ck_assert_int_eq(scene_next(&scene), 0);
+	scene_complete(&scene, -1); /* 1 has ended; 2 gets its slot */
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_uint_eq(scene.sequences[2].slot, scene.sequences[1].slot);
+	ck_assert_int_eq(scene.flights[1].decodes, 1);
+	ck_assert_uint_eq(scene.seen[2], 3); /* the rest of the chunk of 4 */
+	ck_assert_uint_eq(scene.flights[1].n_outputs, 1);
+	ck_assert_int_eq(scene_next(&scene), 0); /* one stage: nothing goes ahead of the ids */
+	scene_complete(&scene, -1);
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_uint_eq(scene.seen[2], 6);
+	scene_complete(&scene, -1);
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_uint_eq(scene.flights[3].n_outputs, 2); /* a token of 0, the last prompt token of 2 */
+	scene_complete(&scene, -1);
+	scene_finish(&scene);
+}
+END_TEST
+
+START_TEST(prompts_go_ahead_of_ids_while_a_stage_would_stand_idle)
+{
+	reset();
+	add_sequence(&scene, 0, 2, 6);
+	add_sequence(&scene, 1, 12, 2);
+	scene.continuous = 1;
+	scene.stages = 3;
+	scene_open(&scene, 2, 2, 1, 4, 8);
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_uint_eq(scene.flights[0].n_outputs, 1);
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_int_eq(scene.flights[1].decodes, 0);
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_int_eq(scene_next(&scene), 0); /* as many as there are stages */
+	scene_complete(&scene, -1);
+	ck_assert_int_eq(scene_next(&scene), 1); /* 0 decodes though chunks are on their way */
+	ck_assert_int_eq(scene.flights[3].decodes, 1);
+	scene_complete(&scene, -1);
+	scene_finish(&scene);
+}
+END_TEST
+
+START_TEST(continuous_lanes_share_what_arrives)
+{
+	reset();
+	for (uint32_t i = 0; i < 4; i++)
+		add_sequence(&scene, i, 1, 2);
+	scene.continuous = 1;
+	scene_open(&scene, 4, 4, 2, 8, 4);
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_uint_eq(scene.flights[0].n_outputs, 2);
+	ck_assert_uint_eq(scene.flights[1].n_outputs, 2);
+	ck_assert_uint_ne(scene.flights[0].lane, scene.flights[1].lane);
+	scene_complete(&scene, -1);
+	scene_finish(&scene);
+}
+END_TEST
+
+START_TEST(a_batch_above_the_chunk_does_not_starve_prompts)
+{
+	reset();
+	for (uint32_t i = 0; i < 4; i++)
+		add_sequence(&scene, i, 6, 12);
+	scene.continuous = 1;
+	scene_open(&scene, 4, 4, 1, 2, 2);
+	while (scene.seen[3] < 6) {
+		const uint32_t before = scene.seen[0] + scene.seen[1] + scene.seen[2] + scene.seen[3];
+
+		ck_assert_int_eq(scene_next(&scene), 1);
+		ck_assert_uint_gt(scene.seen[0] + scene.seen[1] + scene.seen[2] + scene.seen[3], before);
+		scene_complete(&scene, -1);
+		ck_assert_uint_lt(scene.first,
+				  15); /* a token a step at the least, beside three that decode */
+	}
+	scene_finish(&scene);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("scheduler");
@@ -412,6 +625,13 @@ int main(void)
 	tcase_add_test(tcase, finished_and_failed_requests_are_passed_over);
 	tcase_add_test(tcase, nothing_to_serve_is_done_at_once);
 	tcase_add_test(tcase, a_wrong_number_of_ids_is_refused_and_changes_nothing);
+	tcase_add_test(tcase, who_has_not_arrived_is_not_served_and_the_next_arrival_is_told);
+	tcase_add_test(tcase, sequences_handed_over_during_the_run_are_served_and_the_run_waits_for_them);
+	tcase_add_test(tcase, no_more_than_the_room_can_wait);
+	tcase_add_test(tcase, a_freed_slot_is_refilled_and_prompts_ride_beside_decoding);
+	tcase_add_test(tcase, prompts_go_ahead_of_ids_while_a_stage_would_stand_idle);
+	tcase_add_test(tcase, continuous_lanes_share_what_arrives);
+	tcase_add_test(tcase, a_batch_above_the_chunk_does_not_starve_prompts);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -112,19 +112,16 @@ START_TEST(one_new_token_more_lanes_than_groups_and_no_prompts_end)
 }
 END_TEST
 
-/* A rank's intervals that must not overlap do not, and cover all of its pass. */
-START_TEST(records_of_a_rank_are_a_closed_sequence)
+/* A rank's intervals that must not overlap do not, and cover all of its pass; a first stage alone idles. */
+static void expect_closed_records(struct pipeline *asked)
 {
-	struct pipeline p = plain();
+	struct pipeline p = *asked;
 
-	p.stages = 3;
-	p.in_flight = 2;
-	p.batch = 2;
 	pipeline_run(&p);
 	for (uint32_t rank = 0; rank < p.stages; rank++) {
 		const struct lsb_recorder *r = &p.recorders[rank];
 		uint64_t end = 0;
-		uint32_t computed = 0;
+		uint32_t computed = 0, idled = 0;
 
 		ck_assert_int_eq(p.rc[rank], LSB_OK);
 		for (size_t i = 0; i < r->n; i++) {
@@ -133,15 +130,46 @@ START_TEST(records_of_a_rank_are_a_closed_sequence)
 			ck_assert_uint_le(record->t0_ns, record->t1_ns);
 			computed += record->kind == LSB_REC_COMPUTE;
 			if (record->kind != LSB_REC_COMPUTE && record->kind != LSB_REC_BLOCK &&
-			    record->kind != LSB_REC_SCHEDULE)
+			    record->kind != LSB_REC_SCHEDULE && record->kind != LSB_REC_IDLE)
 				continue;
+			idled += record->kind == LSB_REC_IDLE;
 			if (end)
 				ck_assert_uint_eq(record->t0_ns, end);
 			end = record->t1_ns;
 		}
 		ck_assert_uint_gt(computed, 0);
+		if (rank || !p.every_ns)
+			ck_assert_uint_eq(idled, 0);
 	}
 	pipeline_free(&p);
+}
+
+START_TEST(records_of_a_rank_are_a_closed_sequence)
+{
+	struct pipeline p = plain();
+
+	p.in_flight = 2;
+	p.batch = 2;
+	for (p.every_ns = 0; p.every_ns <= 20000000; p.every_ns += 20000000)
+		for (p.stages = 1; p.stages <= 3; p.stages += 2)
+			expect_closed_records(&p);
+}
+END_TEST
+
+START_TEST(continuous_batching_and_arrivals_change_no_id)
+{
+	for (uint32_t i = 0; i < 8; i++) {
+		struct pipeline p = plain();
+
+		p.continuous = 1;
+		p.every_ns = i & 1 ? 1000000 : 0;
+		p.async = (i & 2) != 0;
+		p.in_flight = 1 + (i & 1);
+		p.batch = i & 4 ? 3 : 2;
+		p.prompts = PROMPTS_MAX;
+		for (p.stages = 1; p.stages <= 3; p.stages++)
+			expect_answers(&p);
+	}
 }
 END_TEST
 
@@ -255,6 +283,7 @@ int main(void)
 	tcase_add_test(tcase, rings_outlive_a_pass);
 	tcase_add_test(tcase, one_new_token_more_lanes_than_groups_and_no_prompts_end);
 	tcase_add_test(tcase, records_of_a_rank_are_a_closed_sequence);
+	tcase_add_test(tcase, continuous_batching_and_arrivals_change_no_id);
 	tcase_add_test(tcase, a_transport_error_in_any_operation_is_an_error_of_the_pass);
 	tcase_add_test(tcase, a_status_that_is_none_and_a_count_too_high_blame_the_plugin);
 	tcase_add_test(tcase, a_step_that_fails_is_an_error_and_leaves_no_step_behind);

@@ -163,6 +163,7 @@ static void reset_requests(struct requests *r)
 			.n_prompt = pipeline_prompt(i, r->prompts[i]),
 			.ids = p->ids[i],
 			.max_new = p->max_new,
+			.arrival_ns = i * p->every_ns,
 			.sampling = { .top_p = 1, .request = i },
 		};
 }
@@ -176,6 +177,8 @@ static int first_stage_pass(struct rank *r)
 		.in_flight = p->in_flight,
 		.chunk = p->chunk,
 		.window = p->in_flight + p->stages,
+		.stages = p->stages,
+		.is_continuous = p->continuous,
 		.n_stop_ids = r->info.n_stop_ids,
 		.stop_ids = r->info.stop_ids,
 	};
@@ -187,7 +190,12 @@ static int first_stage_pass(struct rank *r)
 	reset_requests(&requests);
 	rc = lsb_scheduler_open(&limits, requests.sequences, p->prompts, &scheduler, &p->err[0]);
 	if (rc == LSB_OK)
-		rc = lsb_stage_pass(r->loop, scheduler, &sink, lsb_now_ns(), &p->err[0]);
+		rc = lsb_stage_pass(r->loop,
+				    &(struct lsb_pass){ .scheduler = scheduler,
+							.sink = &sink,
+							.t0_ns = lsb_now_ns(),
+							.since_ns = lsb_now_ns() },
+				    &p->err[0]);
 	lsb_scheduler_close(scheduler);
 	for (uint32_t i = 0; i < p->prompts; i++)
 		p->n_ids[i] = requests.sequences[i].n_ids;
@@ -204,7 +212,8 @@ static void *rank_main(void *rank)
 		if (*rc == LSB_OK && r->stage == 0)
 			*rc = first_stage_pass(r);
 		else if (*rc == LSB_OK)
-			*rc = lsb_stage_pass(r->loop, NULL, NULL, lsb_now_ns(), &p->err[r->stage]);
+			*rc = lsb_stage_pass(r->loop, &(struct lsb_pass){ .since_ns = lsb_now_ns() },
+					     &p->err[r->stage]);
 		if (*rc)
 			queues_break(r->world);
 		pthread_barrier_wait(r->barrier);

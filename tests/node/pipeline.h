@@ -19,6 +19,8 @@ struct pipeline {
 	enum queues_fault fault;
 	uint32_t cancel_rank; /* stage + 1 that is cancelled from the start; 0: none */
 	uint64_t timeout_ns;  /* 0: long */
+	uint32_t continuous;  /* batching */
+	uint64_t every_ns;    /* request i arrives at i times this */
 	/* what came of it */
 	int rc[QUEUES_RANKS_MAX];
 	struct lsb_error err[QUEUES_RANKS_MAX];

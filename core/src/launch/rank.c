@@ -155,15 +155,17 @@ static int take_heartbeat(struct rank *r, const char *payload, size_t length, st
 {
 	json_t *root = rank_parse(payload, length, "HEARTBEAT", err);
 	char phase[sizeof(r->phase)];
-	uint64_t steps;
+	uint64_t steps, idled;
 
 	if (!root)
 		return LSB_EPEER;
 	rank_copy_text(phase, sizeof(phase), json_string_value(json_object_get(root, "phase")));
 	steps = counter(root, "steps");
-	if (steps != r->steps || strcmp(phase, r->phase) != 0)
+	idled = counter(root, "idled");
+	if (steps != r->steps || idled != r->idled || strcmp(phase, r->phase) != 0)
 		r->step_ns = lsb_now_ns();
 	r->steps = steps;
+	r->idled = idled;
 	r->tokens = counter(root, "tokens");
 	memcpy(r->phase, phase, sizeof(phase));
 	json_decref(root);

@@ -45,10 +45,11 @@ struct rank {
 	char boot_id[64];	    /* equal for ranks that share processors and clock */
 	struct lsb_machine machine; /* as its agent sees it */
 	uint64_t heard_ns;
-	uint64_t steps, tokens, step_ns; /* step_ns: when `steps` last moved */
-	char *address;			 /* base64; owned */
-	json_t *result;			 /* owned */
-	struct lsb_record *records;	 /* owned */
+	uint64_t steps, tokens, idled;
+	uint64_t step_ns;	    /* when `steps` or `idled` last moved */
+	char *address;		    /* base64; owned */
+	json_t *result;		    /* owned */
+	struct lsb_record *records; /* owned */
 	size_t n_records, room;
 };
 

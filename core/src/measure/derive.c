@@ -97,6 +97,15 @@ static double overhead_s(const json_t *launch, const json_t *peaks)
 	return over_ranks(launch, "overhead_s") + over_ranks(launch, "unattributed_s");
 }
 
+/* Only where requests arrive during the run is there any. */
+static double idle_s(const json_t *launch, const json_t *peaks)
+{
+	const double idle = over_ranks(launch, "idle_s");
+
+	(void)peaks;
+	return idle > 0 ? idle : NAN;
+}
+
 static double bubble_s(const json_t *launch, const json_t *peaks)
 {
 	(void)peaks;
@@ -205,6 +214,7 @@ const struct lsb_derived lsb_derived_metrics[] = {
 	{ "transfer_s", transfer_s },
 	{ "overhead_s", overhead_s },
 	{ "late_s", late_s },
+	{ "idle_s", idle_s },
 	{ "mbu", mbu },
 	{ "mfu", mfu },
 	{ "energy_j_per_token", energy_j_per_token },

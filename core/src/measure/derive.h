@@ -3,7 +3,7 @@
  * Metrics that follow from what a launch wrote down together with what was
  * measured of the machine: utilisation, and where a rank's time went. Pure.
  *
- *	run_s = compute_s + bubble_s + imbalance_s + transfer_s + overhead_s + late_s
+ *	run_s = compute_s + bubble_s + imbalance_s + transfer_s + overhead_s + late_s + idle_s
  *
  * All six are means over ranks. Of the waiting, bubble_s is what the schedule
  * would cost with stages of equal time, imbalance_s what unequal stages and

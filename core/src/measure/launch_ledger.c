@@ -80,10 +80,10 @@ static double bytes_read(const json_t *rank, const struct lsb_rank_records *reco
 
 static json_t *parts_json(const struct lsb_ledger *l)
 {
-	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "compute_s", l->compute_s, "wait_s",
+	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "compute_s", l->compute_s, "wait_s",
 			 l->wait_s, "transfer_s", l->transfer_s, "wait_transfer_s", l->wait_transfer_s,
-			 "overhead_s", l->overhead_s, "unattributed_s", l->unattributed_s, "wall_s",
-			 l->wall_s);
+			 "overhead_s", l->overhead_s, "idle_s", l->idle_s, "unattributed_s",
+			 l->unattributed_s, "wall_s", l->wall_s);
 }
 
 static json_t *ledger_json(size_t rank, size_t stages, const struct lsb_ledger *l, double read_bytes)

@@ -7,8 +7,8 @@
 
 const char *lsb_part_name(enum lsb_part part)
 {
-	static const char *const names[LSB_PARTS] = { "compute", "wait", "transfer", "wait+transfer",
-						      "overhead" };
+	static const char *const names[LSB_PARTS] = { "compute",       "wait",	   "transfer",
+						      "wait+transfer", "overhead", "idle" };
 
 	return names[part];
 }
@@ -107,6 +107,33 @@ static int add_own_time(struct lsb_division *d, const struct lsb_rank_records *m
 	return 0;
 }
 
+/*
+ * When the pipeline had no request to serve, as its first stage wrote down. The
+ * first stage idles then; what a later one waits in that time it does not wait for
+ * a late peer.
+ */
+static int add_idle(struct lsb_division *d, const struct lsb_rank_records *first, int is_first)
+{
+	struct lsb_spans idle = { 0 }, *wait = &d->parts[LSB_PART_WAIT], *mine = &d->parts[LSB_PART_IDLE];
+	int rc = 0;
+
+	for (size_t i = 0; i < first->n && rc == 0; i++)
+		if (first->records[i].kind == LSB_REC_IDLE)
+			rc = lsb_spans_add(&idle, at_least(first->records[i].t0_ns, d->t0),
+					   at_most(first->records[i].t1_ns, d->t1));
+	lsb_spans_merge(&idle);
+	lsb_spans_merge(wait);
+	if (rc == 0 && is_first) {
+		*mine = idle;
+		return 0;
+	}
+	/* idle of waiting = waiting - (waiting - idle) */
+	rc = rc || lsb_spans_unite(mine, wait) || lsb_spans_subtract(wait, &idle) ||
+	     lsb_spans_subtract(mine, wait);
+	lsb_spans_free(&idle);
+	return rc ? -1 : 0;
+}
+
 /* Divide what rank `mine` had from one peer, and find what its messages hid under compute. */
 static int add_messages(struct lsb_division *d, const struct lsb_rank_records *mine,
 			const struct lsb_rank_records *peer, const struct sends *sends,
@@ -170,6 +197,7 @@ int lsb_divide(const struct lsb_rank_records *ranks, size_t n_ranks, size_t whic
 			 add_messages(out, mine, &ranks[peer], &sends, &out->parts[LSB_PART_COMPUTE]);
 		free(sends.list);
 	}
+	failed = failed || add_idle(out, &ranks[0], which == 0);
 	if (!failed && separate(out) == 0)
 		return LSB_OK;
 	lsb_division_free(out);
@@ -203,6 +231,7 @@ struct lsb_ledger lsb_ledger_window(const struct lsb_division *division, uint64_
 		.transfer_s = s[LSB_PART_TRANSFER],
 		.wait_transfer_s = s[LSB_PART_WAIT_TRANSFER],
 		.overhead_s = s[LSB_PART_OVERHEAD],
+		.idle_s = s[LSB_PART_IDLE],
 		.unattributed_s = (double)left * 1e-9,
 		.wall_s = (double)wall * 1e-9,
 		.hidden_transfer_s = is_whole ? division->hidden_transfer_s : 0,

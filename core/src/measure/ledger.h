@@ -2,7 +2,7 @@
 /*
  * Where the time of a run went, per rank and per step, closed: method.md section 4.
  *
- *	wall = compute + wait + transfer + wait_transfer + overhead + unattributed
+ *	wall = compute + wait + transfer + wait_transfer + overhead + idle + unattributed
  *
  * Pure: records in, intervals and seconds out. All times are of one clock: those
  * of ranks on several machines are aligned first (clock.h), and carry the error
@@ -34,10 +34,11 @@ enum lsb_part {
 	LSB_PART_TRANSFER,	/* exposed communication */
 	LSB_PART_WAIT_TRANSFER, /* one of these two: the clocks are not known well enough to tell */
 	LSB_PART_OVERHEAD,	/* scheduling, hand-over, staging, wake-up */
+	LSB_PART_IDLE,		/* its pipeline had no request to serve */
 	LSB_PARTS,
 };
 
-/* "compute", "wait", "transfer", "wait+transfer", "overhead": as reports name them. */
+/* "compute", "wait", "transfer", "wait+transfer", "overhead", "idle": as reports name them. */
 const char *lsb_part_name(enum lsb_part part);
 
 /* All of one rank's run, divided. */
@@ -51,15 +52,16 @@ struct lsb_division {
 
 /*
  * Divide the time [t0, t1] of rank `which` (an index into `ranks`). `ranks` holds
- * all ranks of its pipeline, since the end of a wait is the start of the peer's
- * send. LSB_ENOMEM is the only error. lsb_division_free gives the spans back.
+ * all ranks of its pipeline, the first stage first, since the end of a wait is the start
+ * of the peer's send, and what the first stage idles the others do not wait. LSB_ENOMEM is the only error.
+ * lsb_division_free gives the spans back.
  */
 int lsb_divide(const struct lsb_rank_records *ranks, size_t n_ranks, size_t which, uint64_t t0, uint64_t t1,
 	       struct lsb_division *out, struct lsb_error *err);
 void lsb_division_free(struct lsb_division *division);
 
 struct lsb_ledger {
-	double compute_s, wait_s, transfer_s, wait_transfer_s, overhead_s, unattributed_s, wall_s;
+	double compute_s, wait_s, transfer_s, wait_transfer_s, overhead_s, idle_s, unattributed_s, wall_s;
 	double hidden_transfer_s; /* not part of the sum */
 	int knows_hidden;
 };

@@ -22,6 +22,7 @@ enum lsb_record_kind {
 		3, /* T: inside isend of (peer, tag, sequence); t0 is when the message was handed over */
 	LSB_REC_COPY = 4,     /* T: staging between memory kinds */
 	LSB_REC_SCHEDULE = 5, /* T: building a step, posting receives, handling ids */
+	LSB_REC_IDLE = 7,     /* T: a first stage without any request to serve, until the next arrives */
 	LSB_REC_RECV = 6, /* point: message (peer, tag, sequence) was complete at t1 (found complete without
 			     or after blocking); t0 = when its receive was posted; aux = arrived_ns or 0 */
 };

@@ -70,6 +70,12 @@ static void absorb_ids(struct lsb_simulation *s, uint32_t pipeline)
 		complete(s, pipeline, take(s, r).step.outputs);
 }
 
+/* As the scheduler counts time. */
+static uint64_t now_ns(const struct lsb_simulation *s)
+{
+	return (uint64_t)llround(s->now * 1e9);
+}
+
 /* What rank (pipeline, stage) can do next, if anything: 1 and *step. */
 static int next_step(struct lsb_simulation *s, uint32_t pipeline, uint32_t stage, struct lsb_sim_step *step)
 {
@@ -82,11 +88,11 @@ static int next_step(struct lsb_simulation *s, uint32_t pipeline, uint32_t stage
 		*step = take(s, r).step;
 		return 1;
 	}
-	if (!lsb_scheduler_next(s->pipelines[pipeline].scheduler, &next)) {
+	if (!lsb_scheduler_next(s->pipelines[pipeline].scheduler, now_ns(s), &next)) {
 		if (s->setup->stages == 1 || !arrived(s, r))
 			return 0;
 		absorb_ids(s, pipeline);
-		if (!lsb_scheduler_next(s->pipelines[pipeline].scheduler, &next))
+		if (!lsb_scheduler_next(s->pipelines[pipeline].scheduler, now_ns(s), &next))
 			return 0;
 	}
 	*step = (struct lsb_sim_step){ .lane = next.lane,

@@ -52,9 +52,11 @@ const char *lsb_control_phase_now(const struct lsb_control *c)
 static void send_heartbeat(struct lsb_control *c)
 {
 	char text[256];
-	const int n = snprintf(text, sizeof(text), "{\"phase\":\"%s\",\"steps\":%llu,\"tokens\":%llu}",
+	const int n = snprintf(text, sizeof(text),
+			       "{\"phase\":\"%s\",\"steps\":%llu,\"tokens\":%llu,\"idled\":%llu}",
 			       lsb_control_phase_now(c), (unsigned long long)atomic_load(&c->status->steps),
-			       (unsigned long long)atomic_load(&c->status->tokens));
+			       (unsigned long long)atomic_load(&c->status->tokens),
+			       (unsigned long long)atomic_load(&c->status->idled));
 
 	(void)lsb_control_send(c, LSB_FRAME_HEARTBEAT, text, (size_t)n, NULL);
 }

@@ -70,7 +70,12 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 		lsb_runqueue_read(LSB_RUNQUEUE_FOLDER, &waited);
 		cpu_s = cpu_seconds();
 		s->run_t0_ns = lsb_now_ns();
-		rc = lsb_stage_pass(s->loop, scheduler, &s->requests.sink, arrived_ns, err);
+		rc = lsb_stage_pass(s->loop,
+				    &(struct lsb_pass){ .scheduler = scheduler,
+							.sink = &s->requests.sink,
+							.t0_ns = s->run_t0_ns,
+							.since_ns = arrived_ns },
+				    err);
 		s->run_t1_ns = lsb_now_ns();
 		s->cpu_s = cpu_seconds() - cpu_s;
 		lsb_runqueue_read(LSB_RUNQUEUE_FOLDER, &waits);

@@ -87,7 +87,7 @@ static int plan_from_scheduler(struct lsb_stage *s, struct lsb_work *work, struc
 	struct lsb_step step;
 	int rc;
 
-	if (!lsb_scheduler_next(s->scheduler, &step))
+	if (!lsb_scheduler_next(s->scheduler, lsb_now_ns() - s->t0_ns, &step))
 		return 0;
 	plan->flags = 0;
 	plan->step = s->next_step;
@@ -140,14 +140,24 @@ static int find_lacking(struct lsb_stage *s, struct lsb_box **out, struct lsb_er
 	return rc;
 }
 
+/* On a first stage: when a request arrives that could be served then; LSB_NEVER: none does. */
+static uint64_t next_arrival(const struct lsb_stage *s)
+{
+	const uint64_t at = s->is_first ? lsb_scheduler_next_arrival(s->scheduler) : LSB_NEVER;
+
+	return at > LSB_NEVER - s->t0_ns ? LSB_NEVER : s->t0_ns + at;
+}
+
 /*
  * Nothing to compute: block until there is. That is one interval, and the message
- * that came last ended it. Hidden states are sent after their plan, so where both
- * were found at once the plan is not what held this rank up.
+ * that came last ended it, or the arrival of a request did, and the message is still
+ * due. Hidden states are sent after their plan, so where both were found at once the
+ * plan is not what held this rank up.
  */
 static int block_for_message(struct lsb_stage *s, struct lsb_error *err)
 {
 	const int had_hidden = !s->is_first && lsb_inbox_next(&s->hidden_in);
+	const uint64_t until = next_arrival(s);
 	const uint64_t t0 = lsb_now_ns();
 	struct lsb_box *lacking, *last = NULL;
 	const struct lsb_message *message;
@@ -156,9 +166,11 @@ static int block_for_message(struct lsb_stage *s, struct lsb_error *err)
 	lsb_stage_close_own_work(s, t0);
 	while ((rc = find_lacking(s, &lacking, err)) == LSB_OK && lacking) {
 		last = lacking;
-		rc = lsb_stage_block_slice(s, lacking, t0, err);
+		rc = lsb_stage_block_slice(s, lacking, t0, until, err);
 		if (rc)
 			return rc;
+		if (until != LSB_NEVER && lsb_now_ns() >= until)
+			break;
 	}
 	if (rc || !last) {
 		s->own_since_ns = t0;
@@ -337,7 +349,7 @@ static int drain(struct lsb_stage *s, struct lsb_error *err)
 	const struct lsb_box *box;
 
 	while ((box = busy_box(s))) {
-		const int rc = lsb_stage_block_slice(s, box, t0, err);
+		const int rc = lsb_stage_block_slice(s, box, t0, LSB_NEVER, err);
 
 		if (rc)
 			return rc;
@@ -363,22 +375,28 @@ static int go_on(struct lsb_stage *s, struct lsb_error *err)
 		s->pass_over = !linked;
 		return linked ? end_pass(s, err) : LSB_OK;
 	}
-	if (!linked)
-		return lsb_fail(err, LSB_EINVAL, 0, "the scheduler has nothing to do and is not done");
+	if (s->is_first && lsb_scheduler_on_their_way(s->scheduler) == 0) {
+		const uint64_t until = next_arrival(s);
+
+		if (until == LSB_NEVER)
+			return lsb_fail(err, LSB_EINVAL, 0,
+					"the scheduler has nothing to do and is not done");
+		return lsb_stage_idle(s, until, err);
+	}
 	rc = block_for_message(s, err);
 	return rc == LSB_OK && s->is_first ? absorb_arrived_ids(s, err) : rc;
 }
 
-int lsb_stage_pass(struct lsb_stage *s, struct lsb_scheduler *scheduler, const struct lsb_token_sink *sink,
-		   uint64_t since_ns, struct lsb_error *err)
+int lsb_stage_pass(struct lsb_stage *s, const struct lsb_pass *pass, struct lsb_error *err)
 {
 	int rc = LSB_OK;
 
 	*err = (struct lsb_error){ 0 };
-	s->scheduler = scheduler;
-	s->sink = sink;
+	s->scheduler = pass->scheduler;
+	s->sink = pass->sink;
+	s->t0_ns = pass->t0_ns;
 	s->has_plan = s->pass_over = 0;
-	s->own_since_ns = since_ns;
+	s->own_since_ns = pass->since_ns;
 	s->ticket_since_ns = 0;
 	s->own_lane = ~0u;
 	while (rc == LSB_OK && !(s->pass_over && s->n_works == 0)) {

@@ -8,9 +8,10 @@
  * start, finish the oldest ticket, and only when neither is possible block for
  * the one message that is needed next.
  *
- * Time. A rank is always in one of three states, and writes each down as it
- * leaves it: in a ticket (COMPUTE), blocked for a message (BLOCK), or doing its
- * own work (SCHEDULE, with SEND and COPY inside). So a ledger of it closes.
+ * Time. A rank is always in one of four states, and writes each down as it
+ * leaves it: in a ticket (COMPUTE), blocked for a message (BLOCK), without any
+ * request to serve (IDLE, first stages only), or doing its own work (SCHEDULE, with
+ * SEND and COPY inside). So a ledger of it closes.
  *
  * Nothing here allocates, logs or locks once open.
  */
@@ -36,6 +37,7 @@ struct lsb_token_sink {
 struct lsb_stage_status {
 	_Atomic uint64_t steps;	    /* completed by this stage */
 	_Atomic uint64_t tokens;    /* generated, on a first stage */
+	_Atomic uint64_t idled;	    /* looks at the clock of a first stage that has no request to serve */
 	_Atomic uint32_t cancelled; /* set: end soon with LSB_ECANCELED */
 };
 
@@ -80,14 +82,20 @@ const char *lsb_stage_path(const struct lsb_stage *s);
 uint64_t lsb_stage_hidden_bytes(const struct lsb_stage *s, uint32_t n_tokens);
 uint32_t lsb_stage_wire_mem(const struct lsb_stage *s);
 
+/* Views; the first two on a first stage alone. */
+struct lsb_pass {
+	struct lsb_scheduler *scheduler;
+	const struct lsb_token_sink *sink;
+	uint64_t t0_ns;	   /* the run begins: the scheduler's time 0 */
+	uint64_t since_ns; /* this rank's own time counts from here: when it arrived where all ranks start
+			      from, so that a late start is in its ledger too */
+};
+
 /*
- * One pass over all sequences of `scheduler` (first stage), or until the first
- * stage says that the pass is over (`scheduler` NULL). This rank's own time
- * counts from `since_ns`: when it arrived where all ranks start from, so that a
- * late start is in its ledger too. [rank]
+ * One pass over all sequences of the scheduler, or on a later stage until the first
+ * says that the pass is over. [rank]
  */
-int lsb_stage_pass(struct lsb_stage *s, struct lsb_scheduler *scheduler, const struct lsb_token_sink *sink,
-		   uint64_t since_ns, struct lsb_error *err);
+int lsb_stage_pass(struct lsb_stage *s, const struct lsb_pass *pass, struct lsb_error *err);
 
 /* lsb_host.progress of the rank: move messages on from inside a backend's step. [hot] */
 int lsb_stage_progress(void *stage);

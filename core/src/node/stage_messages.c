@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stage loop's dealings with others: blocking, with its records, and sending. */
+#include <time.h>
+
 #include "base/base.h"
 #include "node/stage_parts.h"
 
@@ -34,17 +36,56 @@ void lsb_stage_record_block(struct lsb_stage *s, const struct lsb_box *box, cons
 	record->peer = box->peer;
 	record->tag = box->tag;
 	record->sequence = message->sequence;
+	if (message->state == LSB_MESSAGE_PENDING) /* the block ended before it came */
+		return;
 	record->bytes = message->bytes;
 	record->aux = message->arrived_ns;
 }
 
 /* --- blocking and sending ------------------------------------------------------------ */
 
-/* Wait a slice of time for any message; *t0 is when this wait began. */
-int lsb_stage_block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64_t t0, struct lsb_error *err)
+/* Without anything to do: until a message, LSB_OK, or `until`, LSB_ETIMEDOUT. */
+static int sleep_until(struct lsb_stage *s, uint64_t until, struct lsb_error *err)
 {
-	const uint64_t now = lsb_now_ns();
-	int rc = lsb_link_poll(&s->link, now + LSB_STAGE_SLICE_NS, err);
+	const struct timespec at = { .tv_sec = (time_t)(until / 1000000000u),
+				     .tv_nsec = (long)(until % 1000000000u) };
+
+	if (s->link.n_pending)
+		return lsb_link_poll(&s->link, until, err);
+	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL); /* a signal only ends it early */
+	return LSB_ETIMEDOUT;
+}
+
+/*
+ * No request to serve and none on its way: until the next one arrives, or some
+ * message. A rank that is alone sleeps.
+ */
+int lsb_stage_idle(struct lsb_stage *s, uint64_t until, struct lsb_error *err)
+{
+	const uint64_t t0 = lsb_now_ns();
+	uint64_t now = t0;
+	int rc = LSB_ETIMEDOUT;
+
+	lsb_stage_close_own_work(s, t0);
+	for (; now < until && rc == LSB_ETIMEDOUT; now = lsb_now_ns()) {
+		const uint64_t slice = until - now < LSB_STAGE_SLICE_NS ? until - now : LSB_STAGE_SLICE_NS;
+
+		rc = lsb_stage_check_cancelled(s, err);
+		if (rc == LSB_OK)
+			rc = sleep_until(s, now + slice, err);
+		atomic_fetch_add_explicit(&s->setup.status->idled, 1, memory_order_relaxed);
+	}
+	s->own_since_ns = now;
+	(void)lsb_recorder_next(s->setup.recorder, LSB_REC_IDLE, t0, now);
+	return rc == LSB_ETIMEDOUT ? LSB_OK : rc;
+}
+
+/* Wait a slice of time for any message, `until` at the longest; *t0 is when this wait began. */
+int lsb_stage_block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64_t t0, uint64_t until,
+			  struct lsb_error *err)
+{
+	const uint64_t now = lsb_now_ns(), end = now + LSB_STAGE_SLICE_NS;
+	int rc = lsb_link_poll(&s->link, until < end ? until : end, err);
 
 	if (rc && rc != LSB_ETIMEDOUT)
 		return rc;
@@ -80,7 +121,7 @@ int lsb_stage_acquire(struct lsb_stage *s, struct lsb_box *box, struct lsb_messa
 	if (!s->ticket_since_ns) /* else the rank is in a ticket as well, and that counts */
 		lsb_stage_close_own_work(s, t0);
 	while (!(*out = lsb_outbox_acquire(box))) {
-		rc = lsb_stage_block_slice(s, box, t0, err);
+		rc = lsb_stage_block_slice(s, box, t0, UINT64_MAX, err);
 		if (rc)
 			return rc;
 	}

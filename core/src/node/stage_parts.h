@@ -35,7 +35,8 @@ struct lsb_stage {
 	/* of the pass */
 	struct lsb_scheduler *scheduler;
 	const struct lsb_token_sink *sink;
-	int has_plan; /* the next work's plan has come, its hidden states have not */
+	uint64_t t0_ns; /* when it began: the scheduler's time 0 */
+	int has_plan;	/* the next work's plan has come, its hidden states have not */
 	int pass_over;
 };
 
@@ -47,11 +48,15 @@ enum { LSB_STAGE_SLICE_NS = 50 * 1000 * 1000 }; /* longest block between looks a
 int lsb_stage_check_cancelled(const struct lsb_stage *s, struct lsb_error *err);
 /* Own work ends at `now`: the rank goes into a ticket or blocks. */
 void lsb_stage_close_own_work(struct lsb_stage *s, uint64_t now);
-/* Blocked from t0 until now, for `message` of `box`, or for room to send it; own work begins. */
+/* Blocked from t0 until now, for `message` of `box` that came or is still due, or for room to send it; own
+ * work begins. */
 void lsb_stage_record_block(struct lsb_stage *s, const struct lsb_box *box, const struct lsb_message *message,
 			    uint64_t t0);
-/* Wait a slice of time for any message; for one of `box` this rank has waited since t0. */
-int lsb_stage_block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64_t t0, struct lsb_error *err);
+/* No request to serve and none on its way: until the next arrives at `until`, or some message comes. */
+int lsb_stage_idle(struct lsb_stage *s, uint64_t until, struct lsb_error *err);
+/* Wait a slice of time for any message, `until` at the longest; for one of `box` since t0. */
+int lsb_stage_block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64_t t0, uint64_t until,
+			  struct lsb_error *err);
 /* A free buffer of `box`, which may have to be waited for. */
 int lsb_stage_acquire(struct lsb_stage *s, struct lsb_box *box, struct lsb_message **out,
 		      struct lsb_error *err);

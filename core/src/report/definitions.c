@@ -45,6 +45,7 @@ static const struct lsb_definition metrics[] = {
 	{ "late_s",
 	  "waiting that bubble and imbalance do not explain: a peer was late by its own messages; mean "
 	  "over ranks" },
+	{ "idle_s", "no request to serve: the next had not arrived; mean over ranks" },
 	{ "mbu",
 	  "bytes of weights and keys read by steps / run time / read bandwidth of a rank alone, largest "
 	  "over ranks; above 1: from caches" },

@@ -57,6 +57,8 @@ static void add_rank(const struct lsb_page *page, const json_t *point, const jso
 	for (size_t i = 0; i < LSB_LEDGER_TERMS; i++) {
 		char part[48];
 
+		if (!lsb_ledger_has(page->summary, i))
+			continue;
 		(void)snprintf(part, sizeof(part), "%s%s %.0f %%", i ? ", " : "", lsb_ledger_terms[i].words,
 			       lsb_percent(lsb_number(row, lsb_ledger_terms[i].key), wall));
 		strncat(words, part, sizeof(words) - strlen(words) - 1);

@@ -16,7 +16,8 @@ enum { COLUMNS = 1200, STEPS_SHOWN = 10 };
 
 static const char *class_of(enum lsb_part part)
 {
-	static const char *const classes[LSB_PARTS] = { "compute", "wait", "transfer", "either", "overhead" };
+	static const char *const classes[LSB_PARTS] = { "compute", "wait",     "transfer",
+							"either",  "overhead", "idle" };
 
 	return part < LSB_PARTS ? classes[part] : "unattributed";
 }

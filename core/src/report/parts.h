@@ -76,12 +76,12 @@ int lsb_is_own_baseline(const json_t *point);
 double lsb_worst_unattributed(const json_t *point);
 
 /* The parts of a rank's time: the same order, words and colours (classes of style.css) everywhere. */
-enum { LSB_LEDGER_TERMS = 6 };
+enum { LSB_LEDGER_TERMS = 7 };
 struct lsb_ledger_term {
 	const char *key, *words, *class;
 };
 extern const struct lsb_ledger_term lsb_ledger_terms[LSB_LEDGER_TERMS];
-/* Whether a term is worth a column: wait+transfer is one only where some rank has any. */
+/* Whether a term is worth a column: wait+transfer and idle are only where some rank has any. */
 int lsb_ledger_has(const json_t *summary, size_t term);
 /* The point has a ledger that closes. */
 int lsb_ledger_is_shown(const json_t *point);

@@ -263,6 +263,9 @@ static int trace_rank(struct trace *t, const struct scene *s, size_t k, struct l
 			message_slice(t, s, pid, r, TRACK_TRANSPORT, r->t0_ns, r->t1_ns, "send");
 		else if (r->kind == LSB_REC_COPY)
 			message_slice(t, s, pid, r, TRACK_TRANSPORT, r->t0_ns, r->t1_ns, "copy");
+		else if (r->kind == LSB_REC_IDLE)
+			lsb_text_add(slice(t, s, pid, TRACK_SCHEDULE, r->t0_ns, r->t1_ns),
+				     "\"cat\":\"schedule\",\"name\":\"no request\",\"args\":{}}");
 		else if (r->kind == LSB_REC_SCHEDULE)
 			lsb_text_add(slice(t, s, pid, TRACK_SCHEDULE, r->t0_ns, r->t1_ns),
 				     "\"cat\":\"schedule\",\"name\":\"own work\",\"args\":{}}");

@@ -143,9 +143,13 @@ const char *lsb_verdict(const json_t *ratio)
 }
 
 const struct lsb_ledger_term lsb_ledger_terms[LSB_LEDGER_TERMS] = {
-	{ "compute_s", "compute", "compute" },	  { "wait_s", "wait", "wait" },
-	{ "transfer_s", "transfer", "transfer" }, { "wait_transfer_s", "wait+transfer", "either" },
-	{ "overhead_s", "overhead", "overhead" }, { "unattributed_s", "unattributed", "unattributed" },
+	{ "compute_s", "compute", "compute" },
+	{ "wait_s", "wait", "wait" },
+	{ "transfer_s", "transfer", "transfer" },
+	{ "wait_transfer_s", "wait+transfer", "either" },
+	{ "overhead_s", "overhead", "overhead" },
+	{ "idle_s", "idle", "idle" },
+	{ "unattributed_s", "unattributed", "unattributed" },
 };
 
 int lsb_ledger_has(const json_t *summary, size_t term)
@@ -154,7 +158,7 @@ int lsb_ledger_has(const json_t *summary, size_t term)
 	const json_t *point, *row;
 	size_t i, k;
 
-	if (strcmp(key, "wait_transfer_s") != 0)
+	if (strcmp(key, "wait_transfer_s") != 0 && strcmp(key, "idle_s") != 0)
 		return 1;
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{

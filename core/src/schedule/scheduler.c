@@ -5,25 +5,28 @@
 
 #include "lsbench/host.h"
 
-/* A lane: one group of sequences that step together. */
+/* A lane: the sequences that step together. */
 struct lane {
-	struct lsb_sequence **members; /* [batch], views */
-	uint32_t n_members;
-	uint32_t cursor, cursor_token; /* next prompt token to prefill: of which member, which token */
-	uint32_t running;	       /* members that have not ended */
-	uint32_t on_their_way;	       /* steps of this lane */
+	struct lsb_sequence **slots; /* [batch], whose each slot is; NULL: free */
+	struct lsb_sequence *
+		*prompts; /* [batch], a ring: whose prompts are not all handed out, oldest first */
+	uint32_t first_prompt, n_prompts;
+	uint32_t running;      /* slots that are taken */
+	uint32_t ids_due;      /* of its steps on their way */
+	uint32_t on_their_way; /* steps of this lane */
 };
 
 /* What a step on its way will give: its lane and the sequences of its outputs. */
 struct flight {
 	uint32_t lane, n_outputs;
-	struct lsb_sequence **outputs; /* [batch], views */
+	struct lsb_sequence **outputs; /* [batch] */
 };
 
 struct lsb_scheduler {
 	struct lsb_scheduler_limits limits;
-	struct lsb_sequence *sequences;
-	size_t n_sequences, next_sequence;
+	struct lsb_sequence **waiting; /* [room], a ring in the order of service */
+	size_t room, first_waiting, n_waiting;
+	int expects_more;
 	struct lane *lanes;	/* [in_flight] */
 	struct flight *flights; /* [window], a ring */
 	uint32_t first_flight, n_flights;
@@ -31,7 +34,7 @@ struct lsb_scheduler {
 	struct lsb_token *tokens; /* of the step handed out last */
 	struct lsb_sampling *sampling;
 	uint32_t *clear;
-	struct lsb_sequence **views; /* storage of all members and outputs */
+	struct lsb_sequence **views; /* storage of all slots, prompts and outputs */
 };
 
 uint32_t lsb_scheduler_max_tokens(const struct lsb_scheduler_limits *limits)
@@ -39,29 +42,52 @@ uint32_t lsb_scheduler_max_tokens(const struct lsb_scheduler_limits *limits)
 	return limits->chunk > limits->batch ? limits->chunk : limits->batch;
 }
 
+/* --- memory ------------------------------------------------------------------------------ */
+
+static int compare_arrivals(const void *a, const void *b)
+{
+	const struct lsb_sequence *x = *(struct lsb_sequence *const *)a,
+				  *y = *(struct lsb_sequence *const *)b;
+
+	if (x->arrival_ns != y->arrival_ns)
+		return x->arrival_ns < y->arrival_ns ? -1 : 1;
+	return (x > y) - (x < y); /* of one array */
+}
+
+static void open_queue(struct lsb_scheduler *s, struct lsb_sequence *sequences, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sequences[i].finish == LSB_FINISH_NONE)
+			s->waiting[s->n_waiting++] = &sequences[i];
+	qsort(s->waiting, s->n_waiting, sizeof(struct lsb_sequence *), compare_arrivals);
+}
+
 int lsb_scheduler_open(const struct lsb_scheduler_limits *limits, struct lsb_sequence *sequences, size_t n,
 		       struct lsb_scheduler **out, struct lsb_error *err)
 {
-	const uint32_t max_tokens = lsb_scheduler_max_tokens(limits);
+	const size_t views = 2 * (size_t)limits->in_flight + limits->window;
 	struct lsb_scheduler *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		goto no_memory;
 	s->limits = *limits;
-	s->sequences = sequences;
-	s->n_sequences = n;
+	s->room = n + limits->room;
+	s->waiting = calloc(s->room + 1, sizeof(struct lsb_sequence *));
 	s->lanes = calloc(limits->in_flight, sizeof(*s->lanes));
 	s->flights = calloc(limits->window, sizeof(*s->flights));
-	s->views = calloc(((size_t)limits->in_flight + limits->window) * limits->batch, sizeof(*s->views));
-	s->tokens = calloc(max_tokens, sizeof(*s->tokens));
+	s->views = calloc(views * limits->batch, sizeof(struct lsb_sequence *));
+	s->tokens = calloc(lsb_scheduler_max_tokens(limits), sizeof(*s->tokens));
 	s->sampling = calloc(limits->batch, sizeof(*s->sampling));
 	s->clear = calloc(limits->batch, sizeof(*s->clear));
-	if (!s->lanes || !s->flights || !s->views || !s->tokens || !s->sampling || !s->clear)
+	if (!s->waiting || !s->lanes || !s->flights || !s->views || !s->tokens || !s->sampling || !s->clear)
 		goto no_memory;
-	for (uint32_t i = 0; i < limits->in_flight; i++)
-		s->lanes[i].members = s->views + (size_t)i * limits->batch;
+	for (uint32_t i = 0; i < limits->in_flight; i++) {
+		s->lanes[i].slots = s->views + 2 * (size_t)i * limits->batch;
+		s->lanes[i].prompts = s->lanes[i].slots + limits->batch;
+	}
 	for (uint32_t i = 0; i < limits->window; i++)
-		s->flights[i].outputs = s->views + ((size_t)limits->in_flight + i) * limits->batch;
+		s->flights[i].outputs = s->views + (2 * (size_t)limits->in_flight + i) * limits->batch;
+	open_queue(s, sequences, n);
 	*out = s;
 	return LSB_OK;
 no_memory:
@@ -73,6 +99,7 @@ void lsb_scheduler_close(struct lsb_scheduler *s)
 {
 	if (!s)
 		return;
+	free(s->waiting);
 	free(s->lanes);
 	free(s->flights);
 	free(s->views);
@@ -82,25 +109,99 @@ void lsb_scheduler_close(struct lsb_scheduler *s)
 	free(s);
 }
 
-/* Give an empty lane the next waiting sequences; their slots are to be forgotten. */
-static void lane_admit(struct lsb_scheduler *s, uint32_t index, struct lsb_step *step)
+/* --- admission --------------------------------------------------------------------------- */
+
+int lsb_scheduler_add(struct lsb_scheduler *s, struct lsb_sequence *sequence)
+{
+	if (s->n_waiting == s->room)
+		return LSB_EINVAL;
+	s->waiting[(s->first_waiting + s->n_waiting++) % s->room] = sequence;
+	return LSB_OK;
+}
+
+void lsb_scheduler_expect(struct lsb_scheduler *s, int more)
+{
+	s->expects_more = more;
+}
+
+/* Slots of `lane` that a sequence may get now. */
+static uint32_t lane_free(const struct lsb_scheduler *s, const struct lane *lane)
+{
+	if (s->limits.is_continuous)
+		return s->limits.batch - lane->running;
+	return lane->running || lane->on_their_way ? 0 : s->limits.batch;
+}
+
+static uint32_t count_free(const struct lsb_scheduler *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->limits.in_flight; i++)
+		n += lane_free(s, &s->lanes[i]);
+	return n;
+}
+
+uint32_t lsb_scheduler_wants(const struct lsb_scheduler *s)
+{
+	const uint32_t n = count_free(s);
+
+	return n > s->n_waiting ? n - (uint32_t)s->n_waiting : 0;
+}
+
+/* The next sequence if it has arrived, else NULL. */
+static struct lsb_sequence *next_arrived(const struct lsb_scheduler *s, uint64_t now_ns)
+{
+	struct lsb_sequence *next = s->n_waiting ? s->waiting[s->first_waiting] : NULL;
+
+	return next && next->arrival_ns <= now_ns ? next : NULL;
+}
+
+/* Give the next sequence a slot of lane `index`, which has one free. */
+static void admit(struct lsb_scheduler *s, uint32_t index, uint64_t now_ns)
 {
 	struct lane *lane = &s->lanes[index];
+	struct lsb_sequence *sequence = s->waiting[s->first_waiting];
+	uint32_t slot = 0;
 
-	lane->n_members = 0;
-	lane->cursor = lane->cursor_token = 0;
-	while (lane->n_members < s->limits.batch && s->next_sequence < s->n_sequences) {
-		struct lsb_sequence *sequence = &s->sequences[s->next_sequence++];
-
-		if (sequence->finish != LSB_FINISH_NONE)
-			continue;
-		sequence->lane = index;
-		sequence->slot = index * s->limits.batch + lane->n_members;
-		s->clear[step->n_clear++] = sequence->slot;
-		lane->members[lane->n_members++] = sequence;
-	}
-	lane->running = lane->n_members;
+	while (lane->slots[slot])
+		slot++;
+	s->first_waiting = (s->first_waiting + 1) % s->room;
+	s->n_waiting--;
+	sequence->lane = index;
+	sequence->slot = index * s->limits.batch + slot;
+	sequence->admitted_ns = now_ns;
+	sequence->n_given = 0;
+	lane->slots[slot] = sequence;
+	lane->running++;
+	lane->prompts[(lane->first_prompt + lane->n_prompts++) % s->limits.batch] = sequence;
 }
+
+/* Static: a group for lane `index`, if it is empty. */
+static void form_group(struct lsb_scheduler *s, uint32_t index, uint64_t now_ns)
+{
+	for (uint32_t room = lane_free(s, &s->lanes[index]); room && next_arrived(s, now_ns); room--)
+		admit(s, index, now_ns);
+}
+
+/* Continuous: all that have arrived and fit, each to the lane that has the fewest. */
+static void refill(struct lsb_scheduler *s, uint64_t now_ns)
+{
+	while (next_arrived(s, now_ns)) {
+		uint32_t fewest = s->turn;
+
+		for (uint32_t i = 1; i < s->limits.in_flight; i++) {
+			const uint32_t index = (s->turn + i) % s->limits.in_flight;
+
+			if (s->lanes[index].running < s->lanes[fewest].running)
+				fewest = index;
+		}
+		if (s->lanes[fewest].running == s->limits.batch)
+			return;
+		admit(s, fewest, now_ns);
+	}
+}
+
+/* --- steps ------------------------------------------------------------------------------- */
 
 static void step_add(struct lsb_scheduler *s, struct lsb_step *step, struct flight *flight,
 		     struct lsb_sequence *sequence, int32_t id, uint32_t position, int wants_output)
@@ -117,40 +218,65 @@ static void step_add(struct lsb_scheduler *s, struct lsb_step *step, struct flig
 	flight->outputs[flight->n_outputs++] = sequence;
 }
 
-/* The next chunk of the lane's prompts. */
-static void lane_prefill(struct lsb_scheduler *s, struct lane *lane, struct lsb_step *step,
-			 struct flight *flight)
+/* Prompt tokens of the lane's, oldest sequence first, until the step has `limit` tokens. */
+static void add_prompts(struct lsb_scheduler *s, struct lane *lane, struct lsb_step *step,
+			struct flight *flight, uint32_t limit)
 {
-	while (step->n_tokens < s->limits.chunk && lane->cursor < lane->n_members) {
-		struct lsb_sequence *sequence = lane->members[lane->cursor];
-		const uint32_t at = lane->cursor_token++;
-		const int last = lane->cursor_token == sequence->n_prompt;
+	while (step->n_tokens < limit && lane->n_prompts) {
+		struct lsb_sequence *sequence = lane->prompts[lane->first_prompt];
+		const uint32_t at = sequence->n_given++;
+		const int last = sequence->n_given == sequence->n_prompt;
 
+		if (at == 0)
+			s->clear[step->n_clear++] = sequence->slot;
 		step_add(s, step, flight, sequence, sequence->prompt[at], at, last);
 		if (last) {
-			lane->cursor++;
-			lane->cursor_token = 0;
+			lane->first_prompt = (lane->first_prompt + 1) % s->limits.batch;
+			lane->n_prompts--;
 		}
 	}
 }
 
-/* One token of each member that goes on. */
-static void lane_decode(struct lsb_scheduler *s, struct lane *lane, struct lsb_step *step,
+/* One token of each sequence whose prompt is behind it. No ids of the lane are due. */
+static void add_decodes(struct lsb_scheduler *s, struct lane *lane, struct lsb_step *step,
 			struct flight *flight)
 {
-	for (uint32_t i = 0; i < lane->n_members; i++) {
-		struct lsb_sequence *sequence = lane->members[i];
+	for (uint32_t i = 0; i < s->limits.batch; i++) {
+		struct lsb_sequence *sequence = lane->slots[i];
 
-		if (sequence->finish == LSB_FINISH_NONE)
+		if (sequence && sequence->n_given == sequence->n_prompt)
 			step_add(s, step, flight, sequence, sequence->ids[sequence->n_ids - 1],
 				 sequence->n_prompt + sequence->n_ids - 1, 1);
 	}
 }
 
-int lsb_scheduler_next(struct lsb_scheduler *s, struct lsb_step *step)
+static void fill_static(struct lsb_scheduler *s, struct lane *lane, struct lsb_step *step,
+			struct flight *flight)
+{
+	if (lane->n_prompts)
+		add_prompts(s, lane, step, flight, s->limits.chunk);
+	else if (lane->on_their_way == 0)
+		add_decodes(s, lane, step, flight);
+}
+
+static void fill_continuous(struct lsb_scheduler *s, struct lane *lane, struct lsb_step *step,
+			    struct flight *flight)
+{
+	if (lane->ids_due && s->n_flights >= s->limits.stages)
+		return;
+	if (lane->ids_due == 0)
+		add_decodes(s, lane, step, flight);
+	/* with a batch above the chunk, decoding alone may fill the latter: prompts go on all the same */
+	add_prompts(s, lane, step, flight,
+		    step->n_tokens ? lsb_scheduler_max_tokens(&s->limits) : s->limits.chunk);
+}
+
+int lsb_scheduler_next(struct lsb_scheduler *s, uint64_t now_ns, struct lsb_step *step)
 {
 	if (s->n_flights == s->limits.window)
 		return 0;
+	if (s->limits.is_continuous)
+		refill(s, now_ns);
 	for (uint32_t i = 0; i < s->limits.in_flight; i++) {
 		const uint32_t index = (s->turn + i) % s->limits.in_flight;
 		struct lane *lane = &s->lanes[index];
@@ -161,20 +287,28 @@ int lsb_scheduler_next(struct lsb_scheduler *s, struct lsb_step *step)
 		};
 		flight->lane = index;
 		flight->n_outputs = 0;
-		if (lane->running == 0 && lane->on_their_way == 0)
-			lane_admit(s, index, step);
-		if (lane->cursor < lane->n_members)
-			lane_prefill(s, lane, step, flight);
-		else if (lane->on_their_way == 0 && lane->running > 0)
-			lane_decode(s, lane, step, flight);
+		if (s->limits.is_continuous) {
+			fill_continuous(s, lane, step, flight);
+		} else {
+			form_group(s, index, now_ns);
+			fill_static(s, lane, step, flight);
+		}
 		if (step->n_tokens == 0)
 			continue;
 		lane->on_their_way++;
+		lane->ids_due += step->n_outputs;
 		s->n_flights++;
 		s->turn = (index + 1) % s->limits.in_flight;
 		return 1;
 	}
 	return 0;
+}
+
+uint64_t lsb_scheduler_next_arrival(const struct lsb_scheduler *s)
+{
+	if (s->n_flights == s->limits.window || s->n_waiting == 0 || count_free(s) == 0)
+		return LSB_NEVER;
+	return s->waiting[s->first_waiting]->arrival_ns;
 }
 
 static int is_stop_id(const struct lsb_scheduler_limits *limits, int32_t id)
@@ -204,10 +338,13 @@ int lsb_scheduler_complete(struct lsb_scheduler *s, const int32_t *ids, uint32_t
 			sequence->finish = LSB_FINISH_STOP;
 		else if (sequence->n_ids == sequence->max_new)
 			sequence->finish = LSB_FINISH_LENGTH;
-		if (sequence->finish != LSB_FINISH_NONE)
+		if (sequence->finish != LSB_FINISH_NONE) {
+			lane->slots[sequence->slot % s->limits.batch] = NULL;
 			lane->running--;
+		}
 		touched[i] = sequence;
 	}
+	lane->ids_due -= n;
 	lane->on_their_way--;
 	s->first_flight = (s->first_flight + 1) % s->limits.window;
 	s->n_flights--;
@@ -221,13 +358,10 @@ uint32_t lsb_scheduler_on_their_way(const struct lsb_scheduler *s)
 
 int lsb_scheduler_done(const struct lsb_scheduler *s)
 {
-	if (s->n_flights)
+	if (s->n_flights || s->n_waiting || s->expects_more)
 		return 0;
 	for (uint32_t i = 0; i < s->limits.in_flight; i++)
 		if (s->lanes[i].running)
-			return 0;
-	for (size_t i = s->next_sequence; i < s->n_sequences; i++)
-		if (s->sequences[i].finish == LSB_FINISH_NONE)
 			return 0;
 	return 1;
 }
