@@ -10,15 +10,21 @@
 
 #include "lsbench/host.h"
 
-enum { ITEMS_MAX = 1 << 20, LINE_MAX_BYTES = 16 << 20, ARRAY_MAX_BYTES = 1 << 30 };
+enum { ITEMS_MAX = 1 << 20, LINE_MAX_BYTES = 16 << 20, ARRAY_MAX_BYTES = 1 << 30, NEW_MAX = 131072 };
+
+static const char white[] = " \t\r\n\v\f";
+
+static void item_free(struct lsb_item *item)
+{
+	free(item->id);
+	free(item->article);
+	free(item->reference);
+}
 
 void lsb_dataset_close(struct lsb_dataset *set)
 {
-	for (size_t i = 0; i < set->n; i++) {
-		free(set->items[i].id);
-		free(set->items[i].article);
-		free(set->items[i].reference);
-	}
+	for (size_t i = 0; i < set->n; i++)
+		item_free(&set->items[i]);
 	free(set->items);
 	*set = (struct lsb_dataset){ 0 };
 }
@@ -54,6 +60,23 @@ static char *item_id(const json_t *object, size_t index)
 	return strdup(text);
 }
 
+/* "max_new" of an item; 0 where it has none. LSB_EINVAL when it is no number of tokens. */
+static int item_limit(const json_t *object, uint32_t *out, const char *path, size_t line,
+		      struct lsb_error *err)
+{
+	const json_t *limit = json_object_get(object, "max_new");
+
+	*out = 0;
+	if (!limit || json_is_null(limit))
+		return LSB_OK;
+	if (!json_is_integer(limit) || json_integer_value(limit) < 1 || json_integer_value(limit) > NEW_MAX)
+		return lsb_fail(err, LSB_EINVAL, 0,
+				"%s:%zu: \"max_new\" is not a whole number of tokens from 1 to %d", path,
+				line, NEW_MAX);
+	*out = (uint32_t)json_integer_value(limit);
+	return LSB_OK;
+}
+
 /* Add one object; `path` and `line` are for messages. */
 static int add_item(struct lsb_dataset *set, const json_t *object, const char *path, size_t line,
 		    struct lsb_error *err)
@@ -61,6 +84,8 @@ static int add_item(struct lsb_dataset *set, const json_t *object, const char *p
 	static const char *const articles[] = { "article", "document", "text", "input", NULL };
 	static const char *const references[] = { "reference", "highlights", "summary", "output", NULL };
 	struct lsb_item *item;
+	uint32_t max_new;
+	int rc;
 
 	if (!json_is_object(object))
 		return lsb_fail(err, LSB_EINVAL, 0, "%s:%zu: not a JSON object", path, line);
@@ -68,6 +93,9 @@ static int add_item(struct lsb_dataset *set, const json_t *object, const char *p
 		return lsb_fail(err, LSB_EINVAL, 0,
 				"%s:%zu: neither an \"article\" nor a \"reference\" that is a string", path,
 				line);
+	rc = item_limit(object, &max_new, path, line, err);
+	if (rc)
+		return rc;
 	if (set->n == ITEMS_MAX)
 		return lsb_fail(err, LSB_EINVAL, 0, "%s:%zu: more than %d items", path, line, ITEMS_MAX);
 	if (set->n == set->room) {
@@ -80,7 +108,7 @@ static int add_item(struct lsb_dataset *set, const json_t *object, const char *p
 		set->room = room;
 	}
 	item = &set->items[set->n];
-	*item = (struct lsb_item){ .id = item_id(object, set->n) };
+	*item = (struct lsb_item){ .id = item_id(object, set->n), .max_new = max_new };
 	set->n++;
 	if (!item->id || copy_string(first_string(object, articles), &item->article) ||
 	    copy_string(first_string(object, references), &item->reference))
@@ -96,7 +124,7 @@ static int add_line(struct lsb_dataset *set, const char *text, size_t bytes, con
 	json_t *object;
 	int rc;
 
-	if (strspn(text, " \t\r\n") == bytes)
+	if (strspn(text, white) == bytes)
 		return LSB_OK;
 	object = json_loadb(text, bytes, 0, &where);
 	if (!object)
@@ -106,63 +134,149 @@ static int add_line(struct lsb_dataset *set, const char *text, size_t bytes, con
 	return rc;
 }
 
+/* A line without its end into *text, grown as needed; 0 at the end of the file, -1 when longer than a line
+ * may be. */
+static int next_line(FILE *file, char **text, size_t *room, size_t *bytes)
+{
+	int c;
+
+	for (*bytes = 0; (c = getc(file)) != EOF && c != '\n'; (*text)[(*bytes)++] = (char)c) {
+		if (*bytes == LINE_MAX_BYTES)
+			return -1;
+		if (*bytes + 1 >= *room) {
+			const size_t more = *room ? 2 * *room : 4096;
+			char *grown = realloc(*text, more);
+
+			if (!grown)
+				return -1;
+			*text = grown;
+			*room = more;
+		}
+	}
+	if (*text)
+		(*text)[*bytes] = '\0';
+	return *bytes > 0 || c == '\n';
+}
+
 static int read_lines(struct lsb_dataset *set, FILE *file, const char *path, struct lsb_error *err)
 {
 	char *text = NULL;
-	size_t room = 0, line = 0;
-	ssize_t bytes;
-	int rc = LSB_OK;
+	size_t room = 0, bytes, line = 0;
+	int more, rc = LSB_OK;
 
-	errno = 0;
-	while (rc == LSB_OK && (bytes = getline(&text, &room, file)) > 0) {
+	while (rc == LSB_OK && (more = next_line(file, &text, &room, &bytes)) != 0) {
 		line++;
-		if (bytes > LINE_MAX_BYTES)
-			rc = lsb_fail(err, LSB_EINVAL, 0, "%s:%zu: a line of %zd bytes; at most %d", path,
-				      line, bytes, LINE_MAX_BYTES);
-		else
-			rc = add_line(set, text, (size_t)bytes, path, line, err);
+		if (more < 0)
+			rc = lsb_fail(err, LSB_EINVAL, 0,
+				      "%s:%zu: a line of more than %d bytes, or no memory", path, line,
+				      LINE_MAX_BYTES);
+		else if (bytes)
+			rc = add_line(set, text, bytes, path, line, err);
 	}
-	if (rc == LSB_OK && ferror(file))
-		rc = lsb_fail(err, LSB_EIO, errno, "cannot read '%s': %s", path, strerror(errno));
 	free(text);
 	return rc;
 }
 
-/* One JSON array of objects. */
+static int next_char(FILE *file)
+{
+	int c;
+
+	do {
+		c = getc(file);
+	} while (c != EOF && c != '\0' && strchr(white, c));
+	return c;
+}
+
+/* One JSON array of objects, one object at a time: MLPerf's hold the article's tokens as well. */
 static int read_array(struct lsb_dataset *set, FILE *file, const char *path, struct lsb_error *err)
 {
-	json_error_t where;
-	json_t *array, *object;
-	size_t i;
-	int rc = LSB_OK;
+	size_t n = 0;
+	int c, rc = LSB_OK;
 
 	if (fseeko(file, 0, SEEK_END) == 0 && ftello(file) > ARRAY_MAX_BYTES)
 		return lsb_fail(err, LSB_EINVAL, 0, "'%s' is larger than %d bytes: write it as JSONL", path,
 				ARRAY_MAX_BYTES);
 	rewind(file);
-	array = json_loadf(file, 0, &where);
-	if (!array)
-		return lsb_fail(err, LSB_EINVAL, 0, "%s:%d: %s", path, where.line, where.text);
-	json_array_foreach(array, i, object)
-	{
-		rc = add_item(set, object, path, i + 1, err);
-		if (rc)
-			break;
+	(void)next_char(file); /* '[' */
+	c = next_char(file);
+	if (c == ']')
+		return LSB_OK;
+	(void)ungetc(c, file);
+	for (c = ','; c == ',' && rc == LSB_OK; n++) {
+		json_error_t where;
+		json_t *object = json_loadf(file, JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &where);
+
+		rc = object ? add_item(set, object, path, n + 1, err)
+			    : lsb_fail(err, LSB_EINVAL, 0, "%s:%zu: of this item, line %d: %s", path, n + 1,
+				       where.line, where.text);
+		json_decref(object);
+		if (rc == LSB_OK)
+			c = next_char(file);
 	}
-	json_decref(array);
+	if (rc == LSB_OK && c != ']')
+		rc = lsb_fail(err, LSB_EINVAL, 0, "%s:%zu: the array does not go on or end behind this item",
+			      path, n);
 	return rc;
 }
 
 /* The first byte that is not white space, put back; EOF for an empty file. */
 static int first_byte(FILE *file)
 {
-	int c;
+	const int c = next_char(file);
 
-	do {
-		c = getc(file);
-	} while (c == ' ' || c == '\t' || c == '\r' || c == '\n');
 	rewind(file);
 	return c;
+}
+
+int lsb_dataset_read(struct lsb_dataset *set, FILE *file, const char *name, struct lsb_error *err)
+{
+	int rc;
+
+	*set = (struct lsb_dataset){ 0 };
+	errno = 0;
+	rc = first_byte(file) == '[' ? read_array(set, file, name, err) : read_lines(set, file, name, err);
+	if (ferror(file))
+		rc = lsb_fail(err, LSB_EIO, errno, "cannot read '%s': %s", name, strerror(errno));
+	if (rc == LSB_OK && set->n == 0)
+		rc = lsb_fail(err, LSB_EINVAL, 0, "'%s' has no items", name);
+	if (rc)
+		lsb_dataset_close(set);
+	return rc;
+}
+
+/* Where `text` ends behind its first `max_words` words; NULL when it has no more. */
+static char *end_of_words(char *text, size_t max_words)
+{
+	size_t begin = strspn(text, white);
+
+	for (size_t n = 0; n < max_words && text[begin]; n++) {
+		text += begin + strcspn(text + begin, white);
+		begin = strspn(text, white);
+	}
+	return text[begin] ? text : NULL;
+}
+
+size_t lsb_dataset_shorten(struct lsb_dataset *set, size_t max_words, int leave_out)
+{
+	size_t n_kept = 0, n_long = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		struct lsb_item *item = &set->items[i];
+		char *end = item->article ? end_of_words(item->article, max_words) : NULL;
+
+		n_long += end != NULL;
+		if (end && leave_out) {
+			item_free(item);
+			continue;
+		}
+		if (end) {
+			*end = '\0';
+			item->is_cut = 1;
+		}
+		set->items[n_kept++] = *item;
+	}
+	set->n = n_kept;
+	return n_long;
 }
 
 int lsb_dataset_open(struct lsb_dataset *set, const char *path, struct lsb_error *err)
@@ -183,11 +297,7 @@ int lsb_dataset_open(struct lsb_dataset *set, const char *path, struct lsb_error
 	}
 	if (!file)
 		return lsb_fail(err, LSB_EIO, errno, "cannot open '%s': %s", path, strerror(errno));
-	rc = first_byte(file) == '[' ? read_array(set, file, path, err) : read_lines(set, file, path, err);
+	rc = lsb_dataset_read(set, file, path, err);
 	fclose(file);
-	if (rc == LSB_OK && set->n == 0)
-		rc = lsb_fail(err, LSB_EINVAL, 0, "'%s' has no items", path);
-	if (rc)
-		lsb_dataset_close(set);
 	return rc;
 }

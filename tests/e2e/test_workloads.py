@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What workloads ask is what runs: lengths, data sets, and quality beside speed."""
+import json
 import unittest
 
 import harness
@@ -49,6 +50,23 @@ class Test(harness.Case):
     def test_synthetic_lengths_that_are_none_fail_before_anything_starts(self):
         run = self.run_suite(harness.suite("[case one]\nnodes = 1\n", workload="synthetic", workload_pp="many"), status=2)
         self.assertIn("pp = many", run.err)
+
+    def test_data_set_limits_hold(self):
+        items = [{"id": "a", "article": "one two three four", "reference": "one two"},
+                 {"id": "b", "article": "one two", "reference": "one", "max_new": 2}, {"id": "c", "article": "one"}]
+        (self.folder / "data.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+        self.run_suite(harness.suite("[case cut]\nnodes = 1\n[case left_out]\nnodes = 1\nworkload.long = skip\n", reps=1,
+                                     workload_data="data.jsonl", workload_max_words=3))
+        cut, left_out = ({r["i"]: r for r in requests(launch)} for launch in
+                         sorted(self.journal(), key=lambda launch: launch["point"] != self.points()["cut"]["id"]))
+        self.assertEqual([(cut[i]["id"], cut[i]["generated_tokens"]) for i in range(3)], [("a", 4), ("b", 2), ("c", 4)])
+        self.assertEqual([cut[i]["scores"].get("input_cut") for i in range(3)], [1, 0, None])
+        self.assertEqual([left_out[i]["id"] for i in range(3)], ["b", "c", "b"])
+
+    def test_data_set_that_is_broken_is_told_by_its_line(self):
+        (self.folder / "data.jsonl").write_text('{"article": "one"}\n{"article": 2}\n')
+        run = self.run_suite(harness.suite("[case one]\nnodes = 1\n", workload_data="data.jsonl"), status=2)
+        self.assertIn("data.jsonl:2: ", run.err)
 
 
 if __name__ == "__main__":

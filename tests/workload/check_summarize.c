@@ -10,16 +10,22 @@
 
 static struct lsb_error err;
 
-/* Open the plugin with `data`; the workload in *w or an error. */
+/* Open the plugin with these settings; the workload in *w or an error. */
+static int open_set(const struct lsb_setting *settings, size_t n, struct lsb_loaded **loaded,
+		    struct lsb_workload **w)
+{
+	ck_assert_msg(lsb_plugin_load(LSB_WORKLOAD, "summarize", LSB_BINARY_DIR "/plugins", loaded, &err) ==
+			      LSB_OK,
+		      "%s", err.msg);
+	ck_assert_msg(lsb_loaded_configure(*loaded, settings, n, NULL, &err) == LSB_OK, "%s", err.msg);
+	return (*loaded)->ops.workload.open(&(*loaded)->host, (*loaded)->options, w, &err);
+}
+
 static int open_with(const char *data, struct lsb_loaded **loaded, struct lsb_workload **w)
 {
 	const struct lsb_setting settings[] = { { "data", data, "test" } };
 
-	ck_assert_msg(lsb_plugin_load(LSB_WORKLOAD, "summarize", LSB_BINARY_DIR "/plugins", loaded, &err) ==
-			      LSB_OK,
-		      "%s", err.msg);
-	ck_assert_int_eq(lsb_loaded_configure(*loaded, settings, 1, NULL, &err), LSB_OK);
-	return (*loaded)->ops.workload.open(&(*loaded)->host, (*loaded)->options, w, &err);
+	return open_set(settings, 1, loaded, w);
 }
 
 static const char *write_file(const char *text)
@@ -76,6 +82,10 @@ static const struct {
 	{ "\n\n{\"id\": 7, \"document\": \"Two.\", \"summary\": \"2\"}", "7", "Two." },
 	{ "[{\"input\": \"Three.\", \"output\": \"3\", \"instruction\": \"...\"}]", "0", "Three." },
 	{ "[{\"id\": \"c\", \"article\": \"Four.\", \"highlights\": \"4\\n5\"}]", "c", "Four." },
+	/* as MLPerf's file is: the tokens of the prompt are there, too */
+	{ "\n[ {\n\"instruction\": {\"llama\": \"...\"}, \"input\": \"Five.\",\n\"tok_input\": [1, 2], "
+	  "\"output\": \"5\"\n}\n]\n",
+	  "0", "Five." },
 };
 
 START_TEST(user_files_are_read)
@@ -106,6 +116,12 @@ static const struct {
 	{ "[1, 2]", ":1: not a JSON object" },
 	{ "[{\"article\": \"a\"}", ":1: " },
 	{ "{\"article\": \"\\ud800\"}\n", ":1: " },
+	{ "[{\"article\": \"a\"},", ":2: " },
+	{ "[{\"article\": \"a\"} {\"article\": \"b\"}]", ":1: the array does not go on or end" },
+	{ "[{\"article\": \"a\"}, 5]", ":2: not a JSON object" },
+	{ "[", ":1: " },
+	{ "{\"article\": \"a\", \"max_new\": 0}\n", ":1: \"max_new\" is not a whole number" },
+	{ "{\"article\": \"a\", \"max_new\": \"9\"}\n", ":1: \"max_new\" is not a whole number" },
 };
 
 START_TEST(wrong_files_are_refused_with_their_line)
@@ -118,6 +134,132 @@ START_TEST(wrong_files_are_refused_with_their_line)
 	ck_assert_msg(strstr(err.msg, wrong[_i].message) && strstr(err.msg, path), "%s", err.msg);
 	lsb_loaded_free(loaded);
 	unlink(path);
+}
+END_TEST
+
+START_TEST(an_item_may_limit_its_answer)
+{
+	const char *path = write_file("{\"article\": \"a\", \"max_new\": 7}\n{\"article\": \"b\"}\n");
+	struct lsb_request request = { .struct_size = sizeof(request) };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_int_eq(open_with(path, &loaded, &w), LSB_OK);
+	ck_assert_int_eq(loaded->ops.workload.get(w, 0, &request, &err), LSB_OK);
+	ck_assert_uint_eq(request.max_new, 7);
+	ck_assert_int_eq(loaded->ops.workload.get(w, 1, &request, &err), LSB_OK);
+	ck_assert_uint_eq(request.max_new, 0);
+	loaded->ops.workload.close(w);
+	lsb_loaded_free(loaded);
+	unlink(path);
+}
+END_TEST
+
+static const char three[] =
+	"{\"id\": \"long\", \"article\": \" one  two\\nthree four\", \"reference\": \"r\"}\n"
+	"{\"id\": \"fits\", \"article\": \"one two three \", \"reference\": \"r\"}\n"
+	"{\"id\": \"short\", \"article\": \"one\", \"reference\": \"r\"}\n";
+
+START_TEST(long_articles_are_cut_between_words_and_their_share_is_a_score)
+{
+	const char *path = write_file(three);
+	const struct lsb_setting settings[] = { { "data", path, "test" }, { "max_words", "3", "test" } };
+	static const double is_cut[] = { 1, 0, 0 };
+	static const char *const ends[] = { "\n\n one  two\nthree", "\n\none two three ", "\n\none" };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_msg(open_set(settings, 2, &loaded, &w) == LSB_OK, "%s", err.msg);
+	ck_assert_uint_eq(loaded->ops.workload.count(w), 3);
+	for (uint64_t i = 0; i < 3; i++) {
+		const struct lsb_answer answer = { .struct_size = sizeof(answer), .index = i, .text = "r" };
+		struct lsb_request request = { .struct_size = sizeof(request) };
+		struct lsb_metric scores[LSB_SCORES_MAX];
+		const char *text;
+		size_t n;
+
+		ck_assert_int_eq(loaded->ops.workload.get(w, i, &request, &err), LSB_OK);
+		text = request.turns[0].text;
+		ck_assert_str_eq(text + strlen(text) - strlen(ends[i]), ends[i]);
+		ck_assert_int_eq(loaded->ops.workload.score(w, &answer, scores, &n, &err), LSB_OK);
+		ck_assert_uint_eq(n, 5);
+		ck_assert_str_eq(scores[4].name, "input_cut");
+		ck_assert_double_eq(scores[4].value, is_cut[i]);
+	}
+	loaded->ops.workload.close(w);
+	lsb_loaded_free(loaded);
+	unlink(path);
+}
+END_TEST
+
+START_TEST(long_articles_are_left_out_where_asked)
+{
+	const char *path = write_file(three);
+	const struct lsb_setting settings[] = { { "data", path, "test" },
+						{ "max_words", "3", "test" },
+						{ "long", "skip", "test" } };
+	struct lsb_request request = { .struct_size = sizeof(request) };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_msg(open_set(settings, 3, &loaded, &w) == LSB_OK, "%s", err.msg);
+	ck_assert_uint_eq(loaded->ops.workload.count(w), 2);
+	ck_assert_int_eq(loaded->ops.workload.get(w, 0, &request, &err), LSB_OK);
+	ck_assert_str_eq(request.id, "fits");
+	loaded->ops.workload.close(w);
+	lsb_loaded_free(loaded);
+	unlink(path);
+}
+END_TEST
+
+START_TEST(a_set_of_nothing_but_long_articles_is_refused)
+{
+	const char *path = write_file("{\"article\": \"one two\"}\n");
+	const struct lsb_setting settings[] = { { "data", path, "test" },
+						{ "max_words", "1", "test" },
+						{ "long", "skip", "test" } };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_int_eq(open_set(settings, 3, &loaded, &w), LSB_EINVAL);
+	ck_assert_msg(strstr(err.msg, "max_words = 1") != NULL, "%s", err.msg);
+	lsb_loaded_free(loaded);
+	unlink(path);
+}
+END_TEST
+
+START_TEST(the_mlperf_preset_asks_as_mlperf_does)
+{
+	const char *path = write_file("[{\"input\": \"News.\", \"output\": \"N.\"}]");
+	const struct lsb_setting settings[] = { { "data", path, "test" },
+						{ "preset", "mlperf-cnn", "test" } };
+	struct lsb_request request = { .struct_size = sizeof(request) };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_msg(open_set(settings, 2, &loaded, &w) == LSB_OK, "%s", err.msg);
+	ck_assert_int_eq(loaded->ops.workload.get(w, 0, &request, &err), LSB_OK);
+	ck_assert_uint_eq(request.n_turns, 0); /* no chat template: the prompt is plain text */
+	ck_assert_str_eq(request.text,
+			 "In very brief sentences, summarize the following news article. Only return the "
+			 "summary.\nArticle: News.\nSummary: ");
+	ck_assert_uint_eq(request.max_new, 128);
+	loaded->ops.workload.close(w);
+	lsb_loaded_free(loaded);
+	unlink(path);
+}
+END_TEST
+
+START_TEST(a_preset_and_an_instruction_of_ones_own_exclude_each_other)
+{
+	const struct lsb_setting settings[] = { { "preset", "mlperf-cnn", "test" },
+						{ "instruction", "Shorter:", "test" } };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_int_eq(open_set(settings, 2, &loaded, &w), LSB_EINVAL);
+	ck_assert_msg(strstr(err.msg, "`instruction`") != NULL, "%s", err.msg);
+	lsb_loaded_free(loaded);
 }
 END_TEST
 
@@ -162,6 +304,12 @@ int main(void)
 	tcase_add_test(tc, built_in_articles_have_the_reports_sizes);
 	tcase_add_loop_test(tc, user_files_are_read, 0, sizeof(readable) / sizeof(readable[0]));
 	tcase_add_loop_test(tc, wrong_files_are_refused_with_their_line, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(tc, an_item_may_limit_its_answer);
+	tcase_add_test(tc, long_articles_are_cut_between_words_and_their_share_is_a_score);
+	tcase_add_test(tc, long_articles_are_left_out_where_asked);
+	tcase_add_test(tc, a_set_of_nothing_but_long_articles_is_refused);
+	tcase_add_test(tc, the_mlperf_preset_asks_as_mlperf_does);
+	tcase_add_test(tc, a_preset_and_an_instruction_of_ones_own_exclude_each_other);
 	tcase_add_test(tc, a_missing_file_is_an_input_error);
 	tcase_add_test(tc, what_is_no_regular_file_is_refused_at_once);
 	suite_add_tcase(suite, tc);
