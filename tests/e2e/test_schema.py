@@ -36,6 +36,12 @@ nodes = 2
 [case sick]
 nodes = 1
 backend.fail_at_step = 0
+[case bereft]
+kind = replica
+nodes = 2
+warmup = 0
+backend.fail_rank = 1
+backend.fail_at_step = 3
 [case nowhere]
 nodes = 2
 launcher = mpirun
@@ -120,7 +126,7 @@ class Test(harness.Case):
 
     def test_every_kind_of_point_failed_and_waived_ones_too(self):
         self.run_suite(ALL_KINDS, status=1)
-        self.assertEqual(self.check(), {"ok", "failed", "waived"})
+        self.assertEqual(self.check(), {"ok", "incomplete", "failed", "waived"})
 
     def test_links(self):
         self.run_suite(LINKS)

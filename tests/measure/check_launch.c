@@ -76,7 +76,7 @@ static const struct lsb_rank_records records[] = { { 0, first, 2, 0 }, { 1, seco
 static int measure(json_t *ranks, json_t *line, struct lsb_error *err)
 {
 	json_t *its = point(2, 2);
-	const int rc = lsb_measure_launch(its, ranks, records, 2, line, err);
+	const int rc = lsb_measure_launch(its, ranks, records, 2, NULL, line, err);
 
 	json_decref(its);
 	return rc;
@@ -182,7 +182,7 @@ START_TEST(prefill_and_decode_share_out_the_steps)
 	json_array_remove(head, 1);
 	json_object_set_new(json_array_get(ranks, 1), "requests", json_pack("[o]", moved));
 	json_object_set_new(replicas, "nodes", json_integer(2));
-	ck_assert_msg(lsb_measure_launch(replicas, ranks, its, 2, line, &err) == 0, "%s", err.msg);
+	ck_assert_msg(lsb_measure_launch(replicas, ranks, its, 2, NULL, line, &err) == 0, "%s", err.msg);
 	ck_assert_double_eq_tol(metric(line, "prefill_tokens_per_s"), 2 * 12 / 0.030, 1e-9);
 	/* of rank 0 the last answer came 60 ms into the run, before its last step */
 	ck_assert_double_eq_tol(metric(line, "decode_tokens_per_s"), (2 + 4) / ((0.015 + 0.035) / 2), 1e-9);

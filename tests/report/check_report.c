@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "crafted.h"
 #include "measure/links.h"
+#include "measure/replicas.h"
 #include "measure/summary.h"
 #include "report/html.h"
 #include "report/report.h"
@@ -375,14 +376,32 @@ static json_t *links_of_a_point(void)
 	return json_pack("{s:[{s:o}]}", "points", "links", links);
 }
 
+/* What a point of several replicas has, one of which was lost once. */
+static json_t *replicas_of_a_point(void)
+{
+	json_t *point = json_pack("{s:i, s:i}", "prompts", 1, "stages", 1);
+	json_t *launches =
+		json_pack("[{s:[n, n], s:[{s:i, s:s, s:[i]}], s:[{s:i, s:[i]}, {s:i, s:s}]}]", "ranks",
+			  "lost", "replica", 1, "reason", "gone", "requests", 0, "per_replica", "replica", 0,
+			  "computed_tokens", 0, "replica", 1, "lost", "gone");
+	json_t *requests = lsb_requests_json(point, launches), *rows = lsb_replicas_json(point, launches);
+
+	json_decref(launches);
+	json_decref(point);
+	return json_pack("{s:[{s:o, s:o}]}", "points", "requests", requests, "per_replica", rows);
+}
+
 START_TEST(the_documented_keys_are_those_that_are_produced)
 {
 	json_t *summary, *found = json_object(), *keys = documented(), *links = links_of_a_point();
+	json_t *replicas = replicas_of_a_point();
 
 	ck_assert_int_eq(lsb_report_summary(folder, &summary, NULL), 0);
 	collect(summary, "", found);
 	collect(links, "", found);
+	collect(replicas, "", found);
 	json_decref(links);
+	json_decref(replicas);
 	assert_within(found, keys, "produced but not in docs/summary.md");
 	assert_within(keys, found, "in docs/summary.md but not produced");
 	json_decref(summary);

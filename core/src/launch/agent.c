@@ -164,7 +164,8 @@ static int take_from_controller(void *user, enum lsb_frame_type type, const char
 		begin_ending(a);
 		return LSB_OK;
 	}
-	if (type != LSB_FRAME_JOB && type != LSB_FRAME_ADDRESSES && type != LSB_FRAME_START)
+	if (type != LSB_FRAME_JOB && type != LSB_FRAME_ADDRESSES && type != LSB_FRAME_START &&
+	    type != LSB_FRAME_FINISH)
 		return lsb_fail(err, LSB_EPEER, 0, "the controller sent a frame of type %d", (int)type);
 	if (a->channel >= 0)
 		(void)send_frame(a->channel, &a->sent_down, type, payload, length);

@@ -2,7 +2,7 @@
 /*
  * What went wrong first. When a rank dies its peers complain within the same
  * millisecond, and the order in which that is heard is chance: so findings are
- * weighed, and the launch's reason is only told once everything has ended.
+ * weighed, and the reason, of the launch or of a replica, is only told once everything has ended.
  */
 #include <ctype.h>
 #include <stdarg.h>
@@ -12,20 +12,25 @@
 
 #include "launch/ranks.h"
 
-void cause_note(struct running *l, const struct rank *r, enum cause_weight weight, int code,
-		enum log_wanted wants_log, const char *format, ...)
+void cause_set(struct cause *cause, const struct rank *r, enum cause_weight weight, int code,
+	       enum log_wanted wants_log, const char *format, va_list args)
 {
-	struct cause *cause = &l->cause;
-	va_list args;
-
 	if (weight <= cause->weight)
 		return;
 	cause->weight = weight;
 	cause->rank = r ? r->number : -1;
 	cause->code = code;
 	cause->wants_log = wants_log;
-	va_start(args, format);
 	(void)vsnprintf(cause->text, sizeof(cause->text), format, args);
+}
+
+void cause_note(struct running *l, const struct rank *r, enum cause_weight weight, int code,
+		enum log_wanted wants_log, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	cause_set(&l->cause, r, weight, code, wants_log, format, args);
 	va_end(args);
 }
 
@@ -91,9 +96,8 @@ static void quote_log(const char *path, int is_launcher, char *out, size_t bytes
 		last_line(text, n, out, bytes);
 }
 
-void cause_tell(const struct running *l, char *out, size_t bytes)
+void cause_tell(const struct running *l, const struct cause *cause, char *out, size_t bytes)
 {
-	const struct cause *cause = &l->cause;
 	const int is_launcher = cause->wants_log == LOG_LAUNCHER;
 	char *path = NULL, line[256] = "";
 

@@ -26,16 +26,16 @@ static int runs_stage_loop(const struct rank *r)
  * stage may well wait for the others that long, so the pipeline is judged as a
  * whole, and the rank named is the one that is furthest behind.
  */
-static const struct rank *find_stalled(const struct running *l, uint64_t now)
+static struct rank *find_stalled(const struct running *l, uint64_t now)
 {
 	const int32_t stages = (int32_t)l->jobs[0].stages;
 
 	for (int32_t first = 0; first + stages <= l->n; first += stages) {
-		const struct rank *slowest = NULL;
-		int moving = 0;
+		struct rank *slowest = NULL;
+		int moving = rank_is_lost(&l->ranks[first]);
 
 		for (int32_t i = first; i < first + stages && !moving; i++) {
-			const struct rank *r = &l->ranks[i];
+			struct rank *r = &l->ranks[i];
 
 			if (r->state == RANK_DONE)
 				continue;
@@ -75,29 +75,33 @@ static void note_absent(struct running *l)
 void launch_check_deadlines(struct running *l, uint64_t now)
 {
 	const uint64_t silence_ns = l->what->silence_ns ? l->what->silence_ns : SILENCE_MS * (uint64_t)MS;
-	const struct rank *last = &l->ranks[0], *stalled;
+	const struct rank *last = NULL;
+	struct rank *stalled;
 
 	for (int32_t i = 0; i < l->n; i++) {
-		const struct rank *r = &l->ranks[i];
+		struct rank *r = &l->ranks[i];
 
-		if (r->state < last->state)
-			last = r;
-		if (r->ended || r->state == RANK_DONE || r->state == RANK_JOIN ||
-		    now - r->heard_ns <= silence_ns)
+		if (rank_is_lost(r))
 			continue;
-		cause_note(l, r, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
-			   "rank %d on %s has said nothing for %.1f s in phase '%s'", r->number, rank_host(r),
-			   SECONDS(now - r->heard_ns), r->phase);
+		if (!last || r->state < last->state)
+			last = r;
+		if (!r->ended && r->state != RANK_DONE && r->state != RANK_JOIN &&
+		    now - r->heard_ns > silence_ns)
+			rank_fail(r, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
+				  "rank %d on %s has said nothing for %.1f s in phase '%s'", r->number,
+				  rank_host(r), SECONDS(now - r->heard_ns), r->phase);
 	}
+	if (l->ending || !last)
+		return;
 	if (last->state == RANK_JOIN && now - l->begun_ns > JOIN_MS * (uint64_t)MS)
 		note_absent(l);
 	stalled = l->started_ns && l->what->stall_ns ? find_stalled(l, now) : NULL;
 	if (stalled)
-		cause_note(l, stalled, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
-			   "the stage loop of rank %d on %s has stood still for %.1f s, after %llu steps, in "
-			   "phase '%s'",
-			   stalled->number, stalled->host, SECONDS(now - stalled->step_ns),
-			   (unsigned long long)stalled->steps, stalled->phase);
+		rank_fail(stalled, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
+			  "the stage loop of rank %d on %s has stood still for %.1f s, after %llu steps, in "
+			  "phase '%s'",
+			  stalled->number, stalled->host, SECONDS(now - stalled->step_ns),
+			  (unsigned long long)stalled->steps, stalled->phase);
 	if (l->what->timeout_ns && now - l->begun_ns > l->what->timeout_ns)
 		cause_note(l, last, CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
 			   "the launch is not over after its timeout of %.1f s; rank %d on %s is in phase "

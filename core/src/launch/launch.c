@@ -16,11 +16,8 @@
 enum {
 	TICK_MS = 50,
 	PROGRESS_MS = 250,
-	SETTLE_MS = 200,	/* a complaint about a peer waits so long for the peer's own end */
-	GRACE_MS = 1000,	/* from QUIT to SIGTERM, and on to SIGKILL */
-	AGENTS_GRACE_MS = 3500, /* the same for launchers, whose agents do that themselves */
-	DONE_GRACE_MS = 10000,	/* to free everything after a result */
-	SUSPENDED_MS = 2000,	/* a tick so late means that the controller itself was stopped */
+	DONE_GRACE_MS = 10000, /* to free everything after a result */
+	SUSPENDED_MS = 2000,   /* a tick so late means that the controller itself was stopped */
 	PING_MS = 1000,
 };
 
@@ -54,14 +51,16 @@ static void send_all(struct running *l, enum lsb_frame_type type, const char *pa
 		rank_send(&l->ranks[i], type, payload, strlen(payload));
 }
 
-/* How many ranks have come to `state` or beyond; failed ones have not. */
-static int32_t count_arrived(const struct running *l, enum rank_state state)
+/* Whether all ranks that are still counted on have come to `state` or beyond; failed ones have not. */
+static int have_arrived(const struct running *l, enum rank_state state)
 {
-	int32_t n = 0;
+	for (int32_t i = 0; i < l->n; i++) {
+		const struct rank *r = &l->ranks[i];
 
-	for (int32_t i = 0; i < l->n; i++)
-		n += l->ranks[i].state >= state && l->ranks[i].state != RANK_FAILED;
-	return n;
+		if (!rank_is_lost(r) && (r->state < state || r->state == RANK_FAILED))
+			return 0;
+	}
+	return 1;
 }
 
 /* Ranks of agents have all come: what each of them is to do depends on where the others are. */
@@ -74,7 +73,7 @@ void launch_rank_hello(struct rank *r)
 		rank_send_job(r);
 		return;
 	}
-	if (l->ending || count_arrived(l, RANK_ADDRESS) < l->n)
+	if (l->ending || !have_arrived(l, RANK_ADDRESS))
 		return;
 	if (launch_place(l, &err)) {
 		cause_note(l, NULL, CAUSE_STATEMENT, err.code, LOG_NONE, "%s", err.msg);
@@ -91,7 +90,7 @@ void launch_address_told(struct running *l)
 	json_t *list, *root;
 	char *text;
 
-	if (l->ending || count_arrived(l, RANK_READY) < l->n)
+	if (l->ending || !have_arrived(l, RANK_READY))
 		return;
 	list = json_array();
 	for (int32_t i = 0; i < l->n; i++)
@@ -111,7 +110,7 @@ void launch_address_told(struct running *l)
 
 void launch_rank_ready(struct running *l)
 {
-	if (l->ending || count_arrived(l, RANK_STARTED) < l->n)
+	if (l->ending || !have_arrived(l, RANK_STARTED))
 		return;
 	l->started_ns = lsb_now_ns();
 	for (int32_t i = 0; i < l->n; i++)
@@ -119,9 +118,20 @@ void launch_rank_ready(struct running *l)
 	send_all(l, LSB_FRAME_START, "{}");
 }
 
+void launch_rank_ran(struct running *l)
+{
+	char text[32];
+
+	if (l->ending || l->finish_sent || l->n_replicas == 1 || !have_arrived(l, RANK_RAN))
+		return;
+	l->finish_sent = 1;
+	(void)snprintf(text, sizeof(text), "{\"lost\":%u}", l->n_lost);
+	send_all(l, LSB_FRAME_FINISH, text);
+}
+
 void launch_rank_done(struct running *l)
 {
-	if (!l->ending && count_arrived(l, RANK_DONE) == l->n)
+	if (!l->ending && have_arrived(l, RANK_DONE))
 		launch_end(l, ENDING_DONE);
 }
 
@@ -191,7 +201,7 @@ void launch_settle(struct running *l)
 static void note_unended(struct running *l)
 {
 	for (int32_t i = 0; i < l->n; i++)
-		if (!l->ranks[i].ended)
+		if (!l->ranks[i].ended && !rank_is_lost(&l->ranks[i]))
 			cause_note(l, &l->ranks[i], CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
 				   "rank %d on %s did not end within %d s of its result", i,
 				   rank_host(&l->ranks[i]), DONE_GRACE_MS / 1000);
@@ -201,10 +211,10 @@ static void note_unended(struct running *l)
 static void enforce(struct running *l, uint64_t now)
 {
 	const uint64_t passed_ms = (now - l->ending_ns) / MS;
-	const uint64_t step_ms = l->launcher->has_agents ? AGENTS_GRACE_MS : GRACE_MS;
+	const uint64_t step_ms = l->launcher->has_agents ? LSB_AGENTS_GRACE_MS : LSB_GRACE_MS;
 	const uint64_t grace_ms = l->ending == ENDING_DONE ? DONE_GRACE_MS : step_ms;
 
-	if (l->cause.weight > CAUSE_CONSEQUENCE || passed_ms >= SETTLE_MS)
+	if (l->cause.weight > CAUSE_CONSEQUENCE || passed_ms >= LSB_SETTLE_MS)
 		quit_all(l);
 	if (passed_ms >= grace_ms && !l->terminated) {
 		if (l->ending == ENDING_DONE)
@@ -238,14 +248,16 @@ static void ping(struct running *l, uint64_t now)
 static void tell_progress(const struct running *l, uint64_t now)
 {
 	struct lsb_launch_progress progress = { .run_ns = l->started_ns ? now - l->started_ns : 0 };
-	const struct rank *last = &l->ranks[0];
+	const struct rank *last = NULL;
 
 	for (int32_t i = 0; i < l->n; i++) {
-		progress.tokens += l->ranks[i].tokens;
-		if (l->ranks[i].state < last->state)
-			last = &l->ranks[i];
+		const struct rank *r = &l->ranks[i];
+
+		progress.tokens += r->tokens;
+		if (!rank_is_lost(r) && (!last || r->state < last->state))
+			last = r;
 	}
-	progress.phase = last->phase;
+	progress.phase = last ? last->phase : "end";
 	l->what->on_progress(l->what->user, &progress);
 }
 
@@ -267,6 +279,7 @@ static void on_tick(uv_timer_t *timer)
 		enforce(l, now);
 	else
 		launch_check_deadlines(l, now);
+	replicas_tick(l, now);
 	launch_settle(l);
 }
 
@@ -307,19 +320,38 @@ static int begin(struct running *l, struct lsb_error *err)
 static int collect(struct running *l, struct lsb_outcome *out, struct lsb_error *err)
 {
 	out->ranks = json_array();
+	out->lost = replicas_lost(l);
 	out->records = calloc((size_t)l->n, sizeof(*out->records));
-	if (!out->ranks || !out->records)
+	if (!out->ranks || !out->lost || !out->records)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the results of a launch");
 	out->n_records = (size_t)l->n;
 	for (int32_t i = 0; i < l->n; i++) {
 		struct rank *r = &l->ranks[i];
+		const int is_lost = rank_is_lost(r);
 
-		json_array_append(out->ranks, r->result);
-		out->records[i] =
-			(struct lsb_rank_records){ .rank = i, .records = r->records, .n = r->n_records };
+		json_array_append_new(out->ranks, is_lost ? json_null() : json_incref(r->result));
+		out->records[i] = (struct lsb_rank_records){ .rank = i };
+		if (is_lost)
+			continue;
+		out->records[i].records = r->records;
+		out->records[i].n = r->n_records;
 		r->records = NULL; /* the outcome's now */
 	}
 	return LSB_OK;
+}
+
+/* Some replicas worked to their end, others did not. */
+static void tell_lost(struct lsb_outcome *out)
+{
+	const json_t *first = json_array_get(out->lost, 0);
+	const size_t n = json_array_size(out->lost);
+
+	out->status = LSB_LAUNCH_INCOMPLETE;
+	out->code = (int)json_integer_value(json_object_get(first, "code"));
+	out->rank = (int32_t)json_integer_value(json_object_get(first, "rank"));
+	(void)snprintf(out->reason, sizeof(out->reason), "replica %d%s: %s",
+		       (int)json_integer_value(json_object_get(first, "replica")), n > 1 ? " and others" : "",
+		       json_string_value(json_object_get(first, "reason")));
 }
 
 static void running_free(struct running *l)
@@ -328,6 +360,7 @@ static void running_free(struct running *l)
 		rank_free(&l->ranks[i]);
 	listener_free(l);
 	free(l->ranks);
+	free(l->replicas);
 	free(l->jobs);
 	free(l->cpus);
 	free(l->processes);
@@ -346,10 +379,12 @@ int lsb_controller_launch(struct lsb_controller *c, const struct lsb_launch *wha
 	*out = (struct lsb_outcome){ .rank = -1 };
 	if (what->size < 1 || what->size > LSB_RANKS_MAX)
 		return lsb_fail(err, LSB_EINVAL, 0, "a launch of %d ranks", what->size);
+	l.n_replicas = (uint32_t)what->size / what->jobs[0].stages;
 	l.ranks = calloc((size_t)what->size, sizeof(*l.ranks));
+	l.replicas = calloc(l.n_replicas, sizeof(*l.replicas));
 	l.jobs = calloc((size_t)what->size, sizeof(*l.jobs));
 	l.processes = calloc((size_t)what->size + 1, sizeof(*l.processes));
-	if (!l.ranks || !l.jobs || !l.processes) {
+	if (!l.ranks || !l.replicas || !l.jobs || !l.processes) {
 		running_free(&l);
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %d ranks", what->size);
 	}
@@ -361,6 +396,8 @@ int lsb_controller_launch(struct lsb_controller *c, const struct lsb_launch *wha
 	c->running = NULL;
 	if (rc == LSB_OK && l.ending == ENDING_DONE && l.cause.weight == CAUSE_NONE) {
 		rc = collect(&l, out, err);
+		if (rc == LSB_OK && l.n_lost)
+			tell_lost(out);
 	} else if (rc == LSB_OK && l.ending == ENDING_INTERRUPTED) {
 		out->status = LSB_LAUNCH_INTERRUPTED;
 		out->code = LSB_ECANCELED;
@@ -369,7 +406,7 @@ int lsb_controller_launch(struct lsb_controller *c, const struct lsb_launch *wha
 		out->status = l.cause.code == LSB_EUNAVAIL ? LSB_LAUNCH_WAIVED : LSB_LAUNCH_FAILED;
 		out->code = l.cause.code;
 		out->rank = l.cause.rank;
-		cause_tell(&l, out->reason, sizeof(out->reason));
+		cause_tell(&l, &l.cause, out->reason, sizeof(out->reason));
 	}
 	out->oversubscribed = l.oversubscribed;
 	running_free(&l);
@@ -381,6 +418,7 @@ int lsb_controller_launch(struct lsb_controller *c, const struct lsb_launch *wha
 void lsb_outcome_free(struct lsb_outcome *o)
 {
 	json_decref(o->ranks);
+	json_decref(o->lost);
 	for (size_t i = 0; o->records && i < o->n_records; i++)
 		free((struct lsb_record *)(uintptr_t)o->records[i].records);
 	free(o->records);
@@ -389,7 +427,7 @@ void lsb_outcome_free(struct lsb_outcome *o)
 
 const char *lsb_launch_status_name(enum lsb_launch_status status)
 {
-	static const char *const names[] = { "ok", "failed", "waived", "interrupted" };
+	static const char *const names[] = { "ok", "failed", "waived", "interrupted", "incomplete" };
 
 	return names[status];
 }

@@ -9,10 +9,13 @@
  *	HELLO -> JOB -> ADDRESS -> (ADDRESSES when all) -> READY -> (START when all)
  *	      -> RECORDS ... RESULT -> (QUIT when all) -> end of the process
  *
+ * with RAN -> (FINISH when all) before the records where there are several replicas.
+ *
  * A rank that a launcher starts elsewhere says JOIN before, through its agent, and
  * gets its job once all have come.
  *
- * The first thing that goes wrong ends the launch: the ranks are told to quit,
+ * The first thing that goes wrong ends the launch, or from START on the replica
+ * that it happened in, as long as another is left: the ranks are told to quit,
  * terminated after a second, killed after another. lsb_controller_launch returns
  * only when every process is reaped and every descriptor closed.
  */
@@ -25,9 +28,15 @@
 #include "launch/launcher.h"
 #include "wire/job.h"
 
-enum lsb_launch_status { LSB_LAUNCH_OK, LSB_LAUNCH_FAILED, LSB_LAUNCH_WAIVED, LSB_LAUNCH_INTERRUPTED };
+enum lsb_launch_status {
+	LSB_LAUNCH_OK,
+	LSB_LAUNCH_FAILED,
+	LSB_LAUNCH_WAIVED,
+	LSB_LAUNCH_INTERRUPTED,
+	LSB_LAUNCH_INCOMPLETE, /* some replicas were lost, others worked to their end */
+};
 
-/* "ok", "failed", "waived", "interrupted": as in the journal. */
+/* "ok", "failed", "waived", "interrupted", "incomplete": as in the journal. */
 const char *lsb_launch_status_name(enum lsb_launch_status status);
 
 /* Where a running launch stands, for the progress line. */
@@ -40,8 +49,7 @@ struct lsb_launch_progress {
 struct lsb_launch {
 	const struct lsb_launcher *launcher; /* NULL: local */
 	const struct lsb_site *site;	     /* where it starts ranks; NULL: here */
-	const char *pmi;	  /* what the ranks' MPI speaks ("pmix"); NULL: nothing, or not told */
-	const char *const *hosts; /* [size] of each rank; NULL: the launcher knows, or here */
+	const char *const *hosts;	     /* [size] of each rank; NULL: the launcher knows, or here */
 	const json_t
 		*digests;    /* ranks elsewhere must have these files; the journal's provenance; NULL: any */
 	const char *program; /* of a rank; normally /proc/self/exe */
@@ -60,12 +68,14 @@ struct lsb_launch {
 /* How a launch went; lsb_outcome_free when done. */
 struct lsb_outcome {
 	enum lsb_launch_status status;
-	int code;			  /* enum lsb_status of the failure; LSB_OK */
-	int32_t rank;			  /* that failed first, or -1 */
-	int oversubscribed;		  /* more threads than cores on a host that was not known before */
-	char reason[1024];		  /* one sentence; "" when ok */
-	json_t *ranks;			  /* array of RANK by rank; NULL unless ok */
-	struct lsb_rank_records *records; /* [size], by rank, in one rank's clock each; NULL unless ok */
+	int code;	    /* enum lsb_status of the failure; LSB_OK */
+	int32_t rank;	    /* that failed first, or -1 */
+	int oversubscribed; /* more threads than cores on a host that was not known before */
+	char reason[1024];  /* one sentence; "" when ok */
+	/* The rest: NULL unless ok or incomplete. */
+	json_t *ranks;			  /* array by rank of RANK, or null for one that was lost */
+	json_t *lost;			  /* array of the replicas that were lost (docs/journal.md) */
+	struct lsb_rank_records *records; /* [size], by rank, in one rank's clock each */
 	size_t n_records;		  /* length of `records`: the ranks */
 };
 

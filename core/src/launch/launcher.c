@@ -17,19 +17,14 @@ const struct lsb_launcher *lsb_launcher_find(const char *name)
 }
 
 const struct lsb_launcher *lsb_launcher_choose(int needs_mpi, int has_hosts,
-					       const char *(*environment)(const char *name), const char **why)
+					       const char *(*environment)(const char *name))
 {
 	const char *nodes = environment("SLURM_JOB_NUM_NODES");
 	const int is_allocation = environment("SLURM_JOB_ID") != NULL;
 
-	if (is_allocation && (needs_mpi || has_hosts || (nodes && strcmp(nodes, "1") != 0))) {
-		*why = "this is a Slurm allocation";
+	if (is_allocation && (needs_mpi || has_hosts || (nodes && strcmp(nodes, "1") != 0)))
 		return &lsb_launcher_srun;
-	}
-	if (needs_mpi) {
-		*why = "a transport in this comparison needs MPI";
+	if (needs_mpi)
 		return &lsb_launcher_mpirun;
-	}
-	*why = has_hosts ? "hosts are named" : "all ranks are on this machine, and none needs MPI";
 	return has_hosts ? &lsb_launcher_ssh : &lsb_launcher_local;
 }

@@ -14,12 +14,8 @@
 #include "base/base.h"
 #include "launch/ranks.h"
 
-/*
- * A channel may outlive its process by so much. Both must have passed: a controller that was itself
- * not running for a while has not yet read what lies there.
- */
-enum { LINGER_MS = 500, LINGER_LOOKS = 10 };
-#define MS 1000000u /* nanoseconds */
+enum { LINGER_MS = 500 }; /* a channel may outlive its process by so much */
+#define MS 1000000u	  /* nanoseconds */
 
 void launch_process_add(struct running *l, const char *name, pid_t pid, struct rank *rank, int is_rank)
 {
@@ -34,37 +30,37 @@ void launch_process_add(struct running *l, const char *name, pid_t pid, struct r
 void launch_judge_rank(struct rank *r)
 {
 	const siginfo_t *how = &r->how;
-	struct running *l = r->launch;
+	const struct running *l = r->launch;
+	const struct replica *replica = rank_replica(r);
+	const int is_told_to = l->quit_sent || replica->quit_sent;
 	const char *host = rank_host(r);
 	const char *after = r->state == RANK_DONE ? ", after its result" : "";
 
-	if (l->terminated)
+	if (l->terminated || replica->killed)
 		return;
-	if (how->si_code != CLD_EXITED) {
-		cause_note(l, r, CAUSE_SIGNAL, LSB_EPEER, LOG_RANK,
-			   "rank %d on %s was killed by signal %d (%s) in phase '%s'%s", r->number, host,
-			   how->si_status, strsignal(how->si_status), r->phase, after);
-	} else if (r->state == RANK_FAILED || (l->quit_sent && r->state != RANK_DONE)) {
+	if (how->si_code != CLD_EXITED)
+		rank_fail(r, CAUSE_SIGNAL, LSB_EPEER, LOG_RANK,
+			  "rank %d on %s was killed by signal %d (%s) in phase '%s'%s", r->number, host,
+			  how->si_status, strsignal(how->si_status), r->phase, after);
+	else if (r->state == RANK_FAILED || (is_told_to && r->state != RANK_DONE))
 		return;
-	} else if (how->si_status != 0) {
-		cause_note(l, r, CAUSE_ABSENCE, LSB_EPEER, LOG_RANK,
-			   "rank %d on %s ended with status %d in phase '%s'%s", r->number, host,
-			   how->si_status, r->phase, after);
-	} else if (r->state != RANK_DONE) {
-		cause_note(l, r, CAUSE_ABSENCE, LSB_EPEER, LOG_RANK,
-			   "rank %d on %s ended before it gave a result, in phase '%s'", r->number, host,
-			   r->phase);
-	} else {
-		return;
-	}
-	launch_end(l, ENDING_FAILED);
+	else if (how->si_status != 0)
+		rank_fail(r, CAUSE_ABSENCE, LSB_EPEER, LOG_RANK,
+			  "rank %d on %s ended with status %d in phase '%s'%s", r->number, host,
+			  how->si_status, r->phase, after);
+	else if (r->state != RANK_DONE)
+		rank_fail(r, CAUSE_ABSENCE, LSB_EPEER, LOG_RANK,
+			  "rank %d on %s ended before it gave a result, in phase '%s'", r->number, host,
+			  r->phase);
 }
 
-/* The first rank that a launcher has not brought to its end; NULL when it has done all its work. */
+/* The first rank that a launcher has not brought to its end; NULL when it has done all its work. Of a rank
+ * that is given up, nobody may have told the end. */
 static const struct rank *find_owed(const struct process *p, const struct running *l)
 {
 	for (int32_t i = 0; i < l->n; i++)
-		if ((!p->rank || p->rank == &l->ranks[i]) && !l->ranks[i].ended)
+		if ((!p->rank || p->rank == &l->ranks[i]) && !l->ranks[i].ended &&
+		    !rank_is_lost(&l->ranks[i]))
 			return &l->ranks[i];
 	return NULL;
 }
@@ -81,13 +77,19 @@ static void judge_launcher(const struct process *p, struct running *l)
 		return;
 	if (l->ending == ENDING_INTERRUPTED || (!owed && !is_killed && p->how.si_status == 0))
 		return;
-	if (l->quit_sent && l->ending == ENDING_FAILED)
+	if ((l->quit_sent && l->ending == ENDING_FAILED) || (p->rank && rank_is_lost(p->rank)))
 		return;
 	if (is_killed)
 		(void)snprintf(how, sizeof(how), "was killed by signal %d (%s)", p->how.si_status,
 			       strsignal(p->how.si_status));
 	else
 		(void)snprintf(how, sizeof(how), "ended with status %d", p->how.si_status);
+	if (owed && p->rank) {
+		rank_fail(p->rank, CAUSE_ABSENCE, LSB_EPEER, log, "%s %s, and rank %d on %s %s in phase '%s'",
+			  p->name, how, owed->number, rank_host(owed),
+			  owed->state <= RANK_HELLO ? "never came" : "was lost", owed->phase);
+		return;
+	}
 	if (owed)
 		cause_note(l, owed, CAUSE_ABSENCE, LSB_EPEER, log,
 			   "%s %s, and rank %d on %s %s in phase '%s'", p->name, how, owed->number,
@@ -154,7 +156,7 @@ void launch_reap(struct running *l)
 			reap(p, l, now);
 		if (!p->reaped)
 			continue;
-		is_late = p->looks++ > LINGER_LOOKS && now - p->reaped_ns > LINGER_MS * (uint64_t)MS;
+		is_late = now - p->reaped_ns > LINGER_MS * (uint64_t)MS;
 		for (int32_t k = 0; k < l->n && is_late; k++)
 			if (!p->rank || p->rank == &l->ranks[k])
 				rank_close_pipe(&l->ranks[k]);
@@ -185,5 +187,16 @@ void launch_kill(struct running *l)
 {
 	for (size_t i = 0; i < l->n_processes; i++)
 		if (!l->processes[i].reaped)
+			(void)kill(-l->processes[i].pid, SIGKILL);
+}
+
+void launch_kill_rank(struct rank *r)
+{
+	struct running *l = r->launch;
+
+	if (l->launcher->has_agents)
+		rank_close_pipe(r);
+	for (size_t i = 0; i < l->n_processes; i++)
+		if (l->processes[i].is_rank && l->processes[i].rank == r && !l->processes[i].reaped)
 			(void)kill(-l->processes[i].pid, SIGKILL);
 }

@@ -210,7 +210,7 @@ static int take_result(struct rank *r, const char *payload, size_t length, struc
 	return LSB_OK;
 }
 
-/* Failures that other ranks' failures bring about; what a rank said wrong (LSB_EPROTO) is none. */
+/* Failures that other ranks' failures bring about. */
 static int is_consequence(int code)
 {
 	return code == LSB_EPEER || code == LSB_ECANCELED || code == LSB_ETIMEDOUT;
@@ -228,12 +228,11 @@ static int take_failure(struct rank *r, const char *payload, size_t length, stru
 	rank_copy_text(message, sizeof(message), json_string_value(json_object_get(root, "message")));
 	rank_copy_text(phase, sizeof(phase), json_string_value(json_object_get(root, "phase")));
 	json_decref(root);
-	if (code >= 0 || code < LSB_EPROTO)
+	if (code >= 0 || code < LSB_ESUITE)
 		code = LSB_EPEER;
 	r->state = RANK_FAILED;
-	cause_note(r->launch, r, is_consequence(code) ? CAUSE_CONSEQUENCE : CAUSE_STATEMENT, code, LOG_NONE,
-		   "rank %d on %s failed in phase '%s': %s", r->number, rank_host(r), phase, message);
-	launch_end(r->launch, ENDING_FAILED);
+	rank_fail(r, is_consequence(code) ? CAUSE_CONSEQUENCE : CAUSE_STATEMENT, code, LOG_NONE,
+		  "rank %d on %s failed in phase '%s': %s", r->number, rank_host(r), phase, message);
 	return LSB_OK;
 }
 
@@ -271,9 +270,10 @@ static int take_frame(void *user, enum lsb_frame_type type, const char *payload,
 	struct rank *r = user;
 	const enum rank_state state = r->state;
 	const int talks = state > RANK_HELLO && state <= RANK_DONE;
+	const int runs = (state == RANK_STARTED || state == RANK_RAN) && r->launch->started_ns;
 
 	r->heard_ns = lsb_now_ns();
-	if (r->launch->launcher->has_agents && type >= LSB_FRAME_JOIN)
+	if (r->launch->launcher->has_agents && type >= LSB_FRAME_JOIN && type <= LSB_FRAME_PING)
 		return take_agents_frame(r, type, payload, length, err);
 	if (type == LSB_FRAME_HELLO && state == RANK_HELLO)
 		return take_hello(r, payload, length, err);
@@ -288,9 +288,14 @@ static int take_frame(void *user, enum lsb_frame_type type, const char *payload,
 		return take_heartbeat(r, payload, length, err);
 	if (type == LSB_FRAME_LOG && (talks || r->launch->launcher->has_agents))
 		return take_log(r, payload, length, err);
-	if (type == LSB_FRAME_RECORDS && state == RANK_STARTED && r->launch->started_ns)
+	if (type == LSB_FRAME_RAN && state == RANK_STARTED && runs) {
+		r->state = RANK_RAN;
+		launch_rank_ran(r->launch);
+		return LSB_OK;
+	}
+	if (type == LSB_FRAME_RECORDS && runs)
 		return take_records(r, payload, length, err);
-	if (type == LSB_FRAME_RESULT && state == RANK_STARTED && r->launch->started_ns)
+	if (type == LSB_FRAME_RESULT && runs)
 		return take_result(r, payload, length, err);
 	if (type == LSB_FRAME_FAILURE && talks && state != RANK_DONE)
 		return take_failure(r, payload, length, err);
@@ -312,12 +317,10 @@ static void channel_ended(struct rank *r)
 {
 	struct running *l = r->launch;
 
-	if (r->state != RANK_DONE && r->state != RANK_FAILED && !r->ended && !l->quit_sent) {
-		cause_note(l, r, CAUSE_CONSEQUENCE, LSB_EPEER, LOG_RANK,
-			   "rank %d on %s closed its control channel in phase '%s'", r->number, rank_host(r),
-			   r->phase);
-		launch_end(l, ENDING_FAILED);
-	}
+	if (r->state != RANK_DONE && r->state != RANK_FAILED && !r->ended && !l->quit_sent)
+		rank_fail(r, CAUSE_CONSEQUENCE, LSB_EPEER, LOG_RANK,
+			  "rank %d on %s closed its control channel in phase '%s'", r->number, rank_host(r),
+			  r->phase);
 	rank_close_pipe(r);
 }
 
@@ -347,10 +350,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	struct lsb_error err = { 0 };
 
 	if (n > 0 && lsb_inbox_feed(&r->inbox, buf->base + skipped, (size_t)n - skipped, &taker, &err)) {
-		cause_note(r->launch, r, CAUSE_STATEMENT, err.code, LOG_RANK,
-			   "rank %d on %s broke the control protocol in phase '%s': %s", r->number,
-			   rank_host(r), r->phase, err.msg);
-		launch_end(r->launch, ENDING_FAILED);
+		rank_fail(r, CAUSE_STATEMENT, err.code, LOG_RANK,
+			  "rank %d on %s broke the control protocol in phase '%s': %s", r->number,
+			  rank_host(r), r->phase, err.msg);
 		rank_close_pipe(r);
 	} else if (n < 0) {
 		channel_ended(r);

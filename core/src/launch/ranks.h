@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside of a running launch: shared by controller.c, launch.c, processes.c,
- * rank.c, join.c, deadlines.c, listen.c, cause.c and the launchers, and by nobody else.
+ * Inside of a running launch: shared by controller.c, launch.c, processes.c, rank.c,
+ * replicas.c, join.c, deadlines.c, listen.c, cause.c and the launchers, and by nobody else.
  */
 #ifndef LSB_RANKS_H
 #define LSB_RANKS_H
 
+#include <stdarg.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -22,6 +23,7 @@ enum rank_state {
 	RANK_ADDRESS, /* has its job, or will have it once all have said hello */
 	RANK_READY,   /* told its address */
 	RANK_STARTED, /* ready; running once all are */
+	RANK_RAN,     /* of several replicas: waits for the others' runs */
 	RANK_DONE,    /* gave its result */
 	RANK_FAILED,  /* gave its failure */
 };
@@ -59,7 +61,6 @@ struct process {
 	pid_t pid;
 	int reaped;
 	uint64_t reaped_ns;
-	uint32_t looks; /* at what it left behind, since then */
 	siginfo_t how;
 	int end_untold;
 	struct rank *rank; /* NULL: of all ranks */
@@ -80,6 +81,20 @@ struct cause {
 	char text[640];
 };
 
+/* One pipeline. */
+struct replica {
+	struct cause cause; /* of its loss */
+	uint64_t lost_ns;   /* since when it is given up; 0: it is not */
+	int quit_sent, killed;
+};
+
+/* Patience with those who are to end, in milliseconds. */
+enum {
+	LSB_SETTLE_MS = 200,	    /* a complaint about a peer waits so long for the peer's own end */
+	LSB_GRACE_MS = 1000,	    /* from QUIT to SIGTERM, and on to SIGKILL */
+	LSB_AGENTS_GRACE_MS = 3500, /* the same for launchers, whose agents do that themselves */
+};
+
 enum ending { ENDING_NOT, ENDING_DONE, ENDING_FAILED, ENDING_INTERRUPTED };
 
 struct running {
@@ -88,6 +103,9 @@ struct running {
 	const struct lsb_launcher *launcher;
 	struct rank *ranks; /* [n], by rank */
 	int32_t n;
+	struct replica *replicas; /* [n_replicas], owned */
+	uint32_t n_replicas, n_lost;
+	int finish_sent; /* all runs that are not lost have ended */
 	struct lsb_job
 		*jobs;	/* [n], owned; what they point to is borrowed, but for `cpus` of agents' ranks */
 	uint32_t *cpus; /* of all ranks of agents, owned; NULL: as the jobs say */
@@ -152,6 +170,8 @@ int launch_processes_left(const struct running *l);
 /* SIGTERM to all, SIGKILL to all and their groups. */
 void launch_terminate(struct running *l);
 void launch_kill(struct running *l);
+/* SIGKILL to one rank and its group; its agent, where there is one, is left to do it. */
+void launch_kill_rank(struct rank *r);
 
 /* --- deadlines.c --- */
 
@@ -179,13 +199,29 @@ void listener_free(struct running *l);
 /* Note a finding about `r`; the weightiest one stays, the earlier of equals. */
 void cause_note(struct running *l, const struct rank *r, enum cause_weight weight, int code,
 		enum log_wanted wants_log, const char *format, ...) __attribute__((format(printf, 6, 7)));
-/* The sentence of the launch's cause, with the last line of the rank's log where that helps. */
-void cause_tell(const struct running *l, char *out, size_t bytes);
+/* The same for any cause. */
+void cause_set(struct cause *cause, const struct rank *r, enum cause_weight weight, int code,
+	       enum log_wanted wants_log, const char *format, va_list args);
+/* The sentence of a cause, with the last line of the rank's log where that helps. */
+void cause_tell(const struct running *l, const struct cause *cause, char *out, size_t bytes);
+
+/* --- replicas.c: pipelines that do not need each other --- */
+
+struct replica *rank_replica(const struct rank *r);
+int rank_is_lost(const struct rank *r);
+/* Something is wrong with a rank: its replica is lost, or with it the launch. Weighed like cause_note. */
+void rank_fail(struct rank *r, enum cause_weight weight, int code, enum log_wanted wants_log,
+	       const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* See the ranks of lost replicas to their end. */
+void replicas_tick(struct running *l, uint64_t now);
+/* "lost" of the journal (docs/journal.md). New reference. */
+json_t *replicas_lost(const struct running *l);
 
 /* --- launch.c: all ranks together --- */
 
 void launch_address_told(struct running *l);
 void launch_rank_ready(struct running *l);
+void launch_rank_ran(struct running *l);
 void launch_rank_done(struct running *l);
 /* End the launch; the first call decides how, later ones change nothing. */
 void launch_end(struct running *l, enum ending how);

@@ -50,7 +50,7 @@ struct run {
 static void stand(struct run *r, size_t point, uint32_t round, const char *status, int code, double rate)
 {
 	struct standing *s = &r->standings[point];
-	const int failed = strcmp(status, "failed") == 0;
+	const int failed = strcmp(status, "failed") == 0 || strcmp(status, "incomplete") == 0;
 
 	if (strcmp(status, "interrupted") == 0)
 		return;
@@ -134,16 +134,18 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 
 	if (!line)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for a line of the journal");
-	if (o->status == LSB_LAUNCH_OK) {
+	if (o->ranks) {
 		json_object_set(line, "ranks", o->ranks);
 		if (lsb_measure_launch(json_array_get(json_object_get(r->header, "points"), slot->point),
-				       o->ranks, o->records, o->n_records, line, &why)) {
+				       o->ranks, o->records, o->n_records, o->lost, line, &why)) {
 			o->status = LSB_LAUNCH_FAILED;
 			o->code = why.code;
 			(void)snprintf(o->reason, sizeof(o->reason), "its figures cannot be used: %s",
 				       why.msg);
 		}
-		if (keeps)
+		if (json_array_size(o->lost))
+			json_object_set(line, "lost", o->lost);
+		else if (keeps)
 			rc = lsb_results_write_records(&r->results, r->next_launch, o, &records, err);
 	}
 	json_object_set_new(line, "status", json_string(lsb_launch_status_name(o->status)));
@@ -181,7 +183,6 @@ static int launch_ranks(struct run *r, const struct lsb_order_slot *slot, struct
 	struct lsb_launch what = {
 		.launcher = prepared->launcher,
 		.site = &point->site,
-		.pmi = prepared->pmi,
 		.hosts = (const char *const *)point->hosts,
 		.digests = r->prepared->provenance,
 		.program = r->request->program ? r->request->program : "/proc/self/exe",

@@ -192,6 +192,9 @@ static void flag_disturbed(json_t *point)
 static void flag_failed_requests(json_t *point)
 {
 	const json_t *rate = json_object_get(json_object_get(point, "metrics"), "success_rate"), *sample;
+	const json_t *requests = json_object_get(point, "requests");
+	const json_t *first = json_array_get(json_object_get(requests, "reasons"), 0);
+	const char *reason = json_string_value(json_object_get(first, "reason"));
 	double least = 1;
 	size_t i;
 	char *why;
@@ -201,9 +204,12 @@ static void flag_failed_requests(json_t *point)
 		if (json_number_value(sample) < least)
 			least = json_number_value(sample);
 	}
-	if (least >= 1)
+	if (least >= 1 && !first)
 		return;
-	why = lsb_format("requests failed: only %.1f %% completed in the worst launch", least * 100);
+	why = lsb_format("requests failed: %.0f of %.0f in all launches, and in the worst one only %.1f %% "
+			 "completed%s%s",
+			 number(requests, "failed"), number(requests, "issued"), least * 100,
+			 reason ? "; " : "", reason ? reason : "");
 	lsb_point_flag(point, "failed_requests", why ? why : "");
 	free(why);
 }
@@ -239,6 +245,7 @@ void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, con
 {
 	if (is_oversubscribed(entry, ok))
 		lsb_point_flag(point, "oversubscribed", "more compute threads than cores");
+	flag_failed_requests(point);
 	if (json_array_size(ok) == 0)
 		return;
 	flag_gated(point, header);
@@ -248,7 +255,6 @@ void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, con
 	flag_clocks(point);
 	flag_recording(point);
 	flag_disturbed(point);
-	flag_failed_requests(point);
 }
 
 void lsb_flag_outputs(json_t *point)

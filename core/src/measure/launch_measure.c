@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "measure/launch_ledger.h"
+#include "measure/launch_replicas.h"
 #include "measure/links.h"
 #include "measure/stage_times.h"
 #include "measure/statistics.h"
@@ -120,8 +121,9 @@ static void add_ids(struct totals *t, const json_t *request)
 }
 
 /*
- * The requests of all ranks by index: table[i] is request i. LSB_EPEER unless
- * each of `prompts` was answered once, with as many ids and times as it says.
+ * The requests of all ranks by index: table[i] is request i, NULL where nobody
+ * answered for it. LSB_EPEER unless each was answered at most once, with as many
+ * ids and times as it says.
  */
 static int tabulate(const json_t *ranks, size_t prompts, const json_t **table, struct lsb_error *err)
 {
@@ -150,14 +152,14 @@ static int tabulate(const json_t *ranks, size_t prompts, const json_t **table, s
 			table[i] = request;
 		}
 	}
-	for (size_t i = 0; i < prompts; i++)
-		if (!table[i])
-			return lsb_fail(err, LSB_EPEER, 0, "no rank answered for request %zu of %zu", i,
-					prompts);
 	return LSB_OK;
 }
 
-/* When the first request was admitted and the last answer complete, on rank 0's clock. */
+/*
+ * When the first request was admitted and the last answer complete, on rank 0's
+ * clock. A clock of which nothing is known (a rank between was lost) counts from the
+ * start line, which all ranks leave together.
+ */
 static void find_ends(const json_t *ranks, const struct lsb_clock *clocks, struct totals *t)
 {
 	const json_t *rank, *request;
@@ -166,13 +168,17 @@ static void find_ends(const json_t *ranks, const struct lsb_clock *clocks, struc
 	t->begin_ns = UINT64_MAX;
 	json_array_foreach(ranks, r, rank)
 	{
-		const uint64_t begin = lsb_clock_align(&clocks[r], integer(rank, "run_t0_ns"));
+		const uint64_t own_begin = integer(rank, "run_t0_ns");
+		const int floats = !clocks[r].is_known && t->begin_ns != UINT64_MAX;
+		const uint64_t begin = floats ? t->begin_ns : lsb_clock_align(&clocks[r], own_begin);
 
 		if (json_object_get(rank, "requests") && begin < t->begin_ns)
 			t->begin_ns = begin;
 		json_array_foreach(json_object_get(rank, "requests"), i, request)
 		{
-			const uint64_t last = lsb_clock_align(&clocks[r], integer(request, "last_ns"));
+			const uint64_t own_last = integer(request, "last_ns");
+			const uint64_t last =
+				floats ? begin + own_last - own_begin : lsb_clock_align(&clocks[r], own_last);
 
 			if (strcmp(json_string_value(json_object_get(request, "finish")), "failed") != 0 &&
 			    last > t->end_ns)
@@ -181,8 +187,8 @@ static void find_ends(const json_t *ranks, const struct lsb_clock *clocks, struc
 	}
 }
 
-static int gather(const json_t *point, const json_t *ranks, const struct lsb_clock *clocks, struct totals *t,
-		  struct lsb_error *err)
+static int gather(const json_t *point, const json_t *ranks, const struct lsb_clock *clocks, json_t *lost,
+		  struct totals *t, struct lsb_error *err)
 {
 	const size_t prompts = integer(point, "prompts");
 	const json_t **table = calloc(prompts + 1, sizeof(*table));
@@ -190,14 +196,18 @@ static int gather(const json_t *point, const json_t *ranks, const struct lsb_clo
 
 	t->scores = json_object();
 	if (rc == LSB_OK)
+		rc = lsb_lost_requests(point, ranks, table, lost, err);
+	if (rc == LSB_OK)
 		find_ends(ranks, clocks, t);
 	for (size_t i = 0; i < prompts && rc == LSB_OK; i++) {
 		t->issued++;
+		if (!table[i])
+			continue;
 		add_ids(t, table[i]);
 		if (strcmp(json_string_value(json_object_get(table[i], "finish")), "failed") != 0)
 			add_request(t, table[i]);
 	}
-	if (rc == LSB_OK && prompts && integer(table[0], "generated_tokens"))
+	if (rc == LSB_OK && prompts && table[0] && integer(table[0], "generated_tokens"))
 		t->first_s = seconds_between(integer(table[0], "arrival_ns"), integer(table[0], "first_ns"));
 	free(table);
 	if (rc == LSB_ENOMEM || t->failed || t->ids.failed)
@@ -353,23 +363,20 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 	}
 }
 
-/* All of it, with the ranks' clocks known. */
-static int measure(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
-		   const struct lsb_clock *clocks, size_t n_ranks, json_t *line, struct lsb_error *err)
+/* What takes all ranks: the digest of all answers, and what the records show. */
+static int measure_whole(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
+			 const struct lsb_clock *clocks, size_t n_ranks, const struct totals *totals,
+			 json_t *line, struct lsb_error *err)
 {
-	json_t *metrics = json_object_get(line, "metrics");
 	struct lsb_rank_records *aligned = NULL;
-	struct totals totals = { 0 };
 	char digest[LSB_DIGEST_HEX];
-	int rc = gather(point, ranks, clocks, &totals, err);
+	int rc = lsb_records_align(records, n_ranks, clocks, &aligned, err);
 
-	if (rc == LSB_OK)
-		rc = lsb_records_align(records, n_ranks, clocks, &aligned, err);
 	if (rc == LSB_OK) {
-		set_throughput(metrics, ranks, &totals);
-		lsb_digest(totals.ids.data ? totals.ids.data : "", totals.ids.length, digest);
+		lsb_digest(totals->ids.data ? totals->ids.data : "", totals->ids.length, digest);
 		json_object_set_new(line, "outputs_sha256", json_string(digest));
-		rc = lsb_launch_ledger(point, ranks, aligned, clocks, n_ranks, line, metrics, err);
+		rc = lsb_launch_ledger(point, ranks, aligned, clocks, n_ranks, line,
+				       json_object_get(line, "metrics"), err);
 	}
 	if (rc == LSB_OK)
 		lsb_work_add(ranks, aligned, n_ranks, (size_t)integer(point, "stages"), line);
@@ -377,12 +384,32 @@ static int measure(const json_t *point, const json_t *ranks, const struct lsb_ra
 	    json_object_set_new(line, "stage_times", lsb_stage_times(ranks, aligned, n_ranks)))
 		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the times of %zu ranks", n_ranks);
 	free(aligned);
+	return rc;
+}
+
+/* All of it, with the ranks' clocks known. */
+static int measure(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
+		   const struct lsb_clock *clocks, size_t n_ranks, json_t *lost, json_t *line,
+		   struct lsb_error *err)
+{
+	struct totals totals = { 0 };
+	int rc = gather(point, ranks, clocks, lost, &totals, err);
+
+	if (rc == LSB_OK) {
+		set_throughput(json_object_get(line, "metrics"), ranks, &totals);
+		if (integer(point, "replicas") > 1 &&
+		    json_object_set_new(line, "per_replica",
+					lsb_launch_replicas(point, ranks, records, lost)))
+			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the replicas of a launch");
+	}
+	if (rc == LSB_OK && json_array_size(lost) == 0)
+		rc = measure_whole(point, ranks, records, clocks, n_ranks, &totals, line, err);
 	totals_free(&totals);
 	return rc;
 }
 
 int lsb_measure_launch(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
-		       size_t n_ranks, json_t *line, struct lsb_error *err)
+		       size_t n_ranks, json_t *lost, json_t *line, struct lsb_error *err)
 {
 	struct lsb_clock *clocks;
 	int rc;
@@ -395,7 +422,7 @@ int lsb_measure_launch(const json_t *point, const json_t *ranks, const struct ls
 	    strcmp(json_string_value(json_object_get(point, "kind")), "link") == 0)
 		return lsb_links_measure(ranks, json_object_get(line, "metrics"), err);
 	clocks = lsb_clocks_fit(ranks);
-	rc = clocks ? measure(point, ranks, records, clocks, n_ranks, line, err)
+	rc = clocks ? measure(point, ranks, records, clocks, n_ranks, lost, line, err)
 		    : lsb_fail(err, LSB_ENOMEM, 0, "no memory for the clocks of %zu ranks", n_ranks);
 	free(clocks);
 	return rc;

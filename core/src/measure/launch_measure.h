@@ -12,12 +12,14 @@
 #include "measure/ledger.h"
 
 /*
- * Adds "ledger", "metrics", "settled", "stage_times" and "outputs_sha256" to `line`. `point` is
- * the journal's point object, `ranks` the RANK objects by rank, `records` theirs
- * in the same order. LSB_EPEER when the ranks' figures do not reconcile.
+ * Adds "metrics" and "per_replica" to `line`, and where no replica was lost "ledger",
+ * "settled", "stage_times" and "outputs_sha256". `point` is the journal's point object,
+ * `ranks` the RANK objects by rank (null: of a replica in `lost`, whose requests have
+ * failed and are added to it), `records` theirs in the same order. LSB_EPEER when the
+ * ranks' figures do not reconcile.
  */
 int lsb_measure_launch(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
-		       size_t n_ranks, json_t *line, struct lsb_error *err);
+		       size_t n_ranks, json_t *lost, json_t *line, struct lsb_error *err);
 
 /* Unit of a metric by its name: "s", "B", "1/s", "B/s", "J", "1". A string constant. */
 const char *lsb_metric_unit(const char *name);

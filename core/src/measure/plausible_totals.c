@@ -108,6 +108,29 @@ static char *unreconciled_rank(const json_t *point)
 	return lsb_format("the ranks computed %.0f tokens, prompts and answers have %.0f", computed, answers);
 }
 
+/* Each replica by itself, what failed left out: its stages beside its answers. */
+static char *unreconciled_replica(const json_t *point)
+{
+	const json_t *row, *computed;
+	size_t i, stage;
+
+	json_array_foreach(json_object_get(point, "per_replica"), i, row)
+	{
+		const double answers = lsb_look_number(row, "prompt_tokens") +
+				       lsb_look_number(row, "generated_tokens") -
+				       lsb_look_number(row, "completed");
+
+		json_array_foreach(json_object_get(row, "computed_tokens"), stage, computed)
+		{
+			if (json_is_number(computed) && json_number_value(computed) != answers)
+				return lsb_format("stage %zu of replica %zu computed %.0f tokens, its "
+						  "requests have %.0f",
+						  stage, i, json_number_value(computed), answers);
+		}
+	}
+	return NULL;
+}
+
 enum lsb_outcome lsb_plausible_tokens(const struct lsb_plausible *look, char **why)
 {
 	const size_t n = json_array_size(json_object_get(look->point, "rounds"));
@@ -140,6 +163,8 @@ enum lsb_outcome lsb_plausible_tokens(const struct lsb_plausible *look, char **w
 						generated, asked));
 	}
 	if (!some_failed && (*why = unreconciled_rank(look->point)) != NULL)
+		return LSB_FIRES;
+	if ((*why = unreconciled_replica(look->point)) != NULL)
 		return LSB_FIRES;
 	return LSB_HOLDS;
 }

@@ -19,6 +19,7 @@
 #include "measure/memory.h"
 #include "measure/outputs.h"
 #include "measure/pool.h"
+#include "measure/replicas.h"
 #include "measure/scaling.h"
 #include "measure/side.h"
 #include "measure/statistics.h"
@@ -122,7 +123,7 @@ static void add_derived(json_t *point, const json_t *launches, const json_t *pea
 static void add_status(json_t *point, const json_t *entry, const json_t *launches, size_t n_ok,
 		       int interrupted)
 {
-	static const char *const bad[] = { "waived", "failed" };
+	static const char *const bad[] = { "waived", "failed", "incomplete" };
 	const size_t reps = (size_t)json_integer_value(json_object_get(entry, "reps"));
 	const char *status = n_ok >= reps  ? "ok"
 			     : interrupted ? "interrupted"
@@ -179,19 +180,39 @@ static json_t *ranks_without_requests(const json_t *ranks)
 	return out;
 }
 
-/* What the ok launches of a point say; every key is there even when there are none. */
-static void add_measurements(json_t *point, const json_t *ok, const json_t *peaks)
+/* The samples: of the launches that went well, and where none did of those that lost a replica. */
+static void add_samples(json_t *point, const json_t *ok, const json_t *incomplete)
 {
-	json_t *rounds = json_array(), *launch, *ledger, *work;
-	const json_t *median;
+	const json_t *measured = json_array_size(ok) ? ok : incomplete;
+	json_t *rounds = json_array(), *launch;
 	size_t i;
 
-	json_array_foreach(ok, i, launch)
+	json_array_foreach(measured, i, launch)
 	{
 		json_array_append(rounds, json_object_get(launch, "round"));
 	}
 	json_object_set_new(point, "rounds", rounds);
-	add_metrics(point, ok);
+	add_metrics(point, measured);
+}
+
+/* Requests are counted over all launches that had any, so that none is dropped. */
+static void add_requests(json_t *point, const json_t *ok, const json_t *incomplete)
+{
+	json_t *all = json_array();
+
+	json_array_extend(all, (json_t *)(uintptr_t)ok);
+	json_array_extend(all, (json_t *)(uintptr_t)incomplete);
+	json_object_set_new(point, "requests", lsb_requests_json(point, all));
+	json_object_set_new(point, "per_replica", lsb_replicas_json(point, all));
+	json_decref(all);
+}
+
+/* What the ok launches of a point say; every key is there even when there are none. */
+static void add_measurements(json_t *point, const json_t *ok, const json_t *peaks)
+{
+	json_t *ledger, *work;
+	const json_t *median;
+
 	add_derived(point, ok, peaks);
 	json_object_set_new(point, "scaling", json_null());
 	median = lsb_launches_median(ok);
@@ -223,6 +244,7 @@ static json_t *point_json(const json_t *header, const json_t *entry, const json_
 					      "concurrency", "prompts", "max_new",  "threads", "layers",
 					      "reps",	     "stop",	"launcher", "pinned" };
 	json_t *point = json_object(), *ok = lsb_launches_with(launches, "ok");
+	json_t *incomplete = lsb_launches_with(launches, "incomplete");
 	json_t *peaks = lsb_pool_peaks(pool, entry, ok);
 
 	for (size_t i = 0; i < LSB_COUNT(copied); i++)
@@ -231,8 +253,11 @@ static json_t *point_json(const json_t *header, const json_t *entry, const json_
 	json_object_set_new(point, "flag_reasons", json_object());
 	json_object_set_new(point, "launches", json_integer((json_int_t)json_array_size(ok)));
 	add_status(point, entry, launches, json_array_size(ok), interrupted);
+	add_samples(point, ok, incomplete);
+	add_requests(point, ok, incomplete);
 	add_measurements(point, ok, peaks);
 	json_decref(peaks);
+	json_decref(incomplete);
 	lsb_flags_add(point, header, entry, ok);
 	json_decref(ok);
 	return point;

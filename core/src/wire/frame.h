@@ -5,8 +5,8 @@
  * A frame is a 16-byte header and a payload: UTF-8 JSON, or raw records.
  * Lengths are bounded per type before anything is allocated. Little-endian.
  *
- *	node -> controller	HELLO  ADDRESS  READY  HEARTBEAT  LOG  RECORDS  RESULT  FAILURE
- *	controller -> node	JOB  ADDRESSES  START  QUIT
+ *	node -> controller	HELLO  ADDRESS  READY  HEARTBEAT  LOG  RAN  RECORDS  RESULT  FAILURE
+ *	controller -> node	JOB  ADDRESSES  START  FINISH  QUIT
  *
  *	HELLO	  {"protocol":1,"version","pid","host","boot_id"}		first, once
  *	JOB	  wire/job.h
@@ -16,8 +16,9 @@
  *	READY	  {}						loaded, connected, prompts encoded
  *	START	  {}						all ranks are ready
  *	HEARTBEAT {"phase","steps","tokens"}	every 250 ms from a thread of its own
- *	RECORDS	  struct lsb_record[], in pieces
- *	RESULT	  docs/journal.md, "rank"			last, on success
+ *	RAN	  {}						its run is over; only where there are several
+ *replicas FINISH	  {"lost"}: replicas				all others' runs are over RECORDS
+ *struct lsb_record[], in pieces RESULT	  docs/journal.md, "rank"			last, on success
  *	FAILURE	  {"phase","code","message"}			last, on failure
  *	QUIT	  {}						end now; end of file means the same
  *
@@ -54,7 +55,9 @@ enum lsb_frame_type {
 	LSB_FRAME_QUIT,
 	LSB_FRAME_JOIN,
 	LSB_FRAME_ENDED,
-	LSB_FRAME_PING,
+	LSB_FRAME_PING, /* up to here numbers stay: another version's agent is to be understood and refused */
+	LSB_FRAME_RAN,
+	LSB_FRAME_FINISH,
 	LSB_FRAME_TYPES,
 };
 

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure/replicas.h"
+
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "measure/look.h"
+#include "measure/statistics.h"
+
+/* --- all requests ---------------------------------------------------------------------- */
+
+static void count_reason(json_t *reasons, const char *reason, json_int_t n)
+{
+	json_object_set_new(reasons, reason,
+			    json_integer(json_integer_value(json_object_get(reasons, reason)) + n));
+}
+
+/* Failed requests of one launch by their reason; how many. */
+static json_int_t count_failed(const json_t *launch, json_t *reasons)
+{
+	const json_t *rank, *request, *entry;
+	json_int_t failed = 0;
+	size_t r, i;
+
+	json_array_foreach(json_object_get(launch, "ranks"), r, rank)
+	{
+		json_array_foreach(json_object_get(rank, "requests"), i, request)
+		{
+			if (!lsb_look_is(request, "finish", "failed"))
+				continue;
+			count_reason(reasons, lsb_look_text(request, "reason"), 1);
+			failed++;
+		}
+	}
+	json_array_foreach(json_object_get(launch, "lost"), i, entry)
+	{
+		const json_int_t n = (json_int_t)json_array_size(json_object_get(entry, "requests"));
+		char *why = lsb_format("replica %lld: %s",
+				       (long long)json_integer_value(json_object_get(entry, "replica")),
+				       lsb_look_text(entry, "reason"));
+
+		count_reason(reasons, why ? why : "", n);
+		failed += n;
+		free(why);
+	}
+	return failed;
+}
+
+json_t *lsb_requests_json(const json_t *point, const json_t *launches)
+{
+	const json_int_t issued =
+		(json_int_t)(lsb_look_number(point, "prompts") * (double)json_array_size(launches));
+	json_t *counts = json_object(), *reasons = json_array(), *n;
+	const json_t *launch;
+	json_int_t failed = 0;
+	const char *reason;
+	size_t i;
+
+	json_array_foreach(launches, i, launch) failed += count_failed(launch, counts);
+	json_object_foreach(counts, reason, n)
+	{
+		json_array_append_new(reasons, json_pack("{s:s, s:O}", "reason", reason, "requests", n));
+	}
+	json_decref(counts);
+	if (i == 0 || lsb_look_is(point, "kind", "link")) {
+		json_decref(reasons);
+		return json_null();
+	}
+	return json_pack("{s:I, s:I, s:I, s:o}", "issued", issued, "completed", issued - failed, "failed",
+			 failed, "reasons", reasons);
+}
+
+/* --- by replica ------------------------------------------------------------------------ */
+
+static const json_t *row_of(const json_t *launch, size_t replica)
+{
+	return json_array_get(json_object_get(launch, "per_replica"), replica);
+}
+
+static double sum(const json_t *launches, size_t replica, const char *key)
+{
+	const json_t *launch;
+	double all = 0;
+	size_t i;
+
+	json_array_foreach(launches, i, launch) all += lsb_look_number(row_of(launch, replica), key);
+	return all;
+}
+
+/* Median over the launches that have it; JSON null without. */
+static json_t *median(const json_t *launches, size_t replica, const char *key)
+{
+	double *values = malloc((json_array_size(launches) + 1) * sizeof(*values));
+	const json_t *launch;
+	json_t *out = NULL;
+	size_t i, n = 0;
+
+	json_array_foreach(launches, i, launch)
+	{
+		const json_t *its = json_object_get(row_of(launch, replica), key);
+
+		if (values && json_is_number(its))
+			values[n++] = json_number_value(its);
+	}
+	if (n) {
+		lsb_sort(values, n);
+		out = json_real(lsb_median(values, n));
+	}
+	free(values);
+	return out ? out : json_null();
+}
+
+/* Tokens that each of its stages computed, over all launches; null where one could not tell. */
+static json_t *computed(const json_t *launches, size_t replica)
+{
+	json_t *out = json_array();
+	const json_t *launch;
+	size_t i, stages = 0;
+
+	json_array_foreach(launches, i, launch)
+	{
+		const size_t its =
+			json_array_size(json_object_get(row_of(launch, replica), "computed_tokens"));
+
+		stages = its > stages ? its : stages;
+	}
+	for (size_t stage = 0; stage < stages; stage++) {
+		double tokens = 0;
+		int known = 1;
+
+		json_array_foreach(launches, i, launch)
+		{
+			const json_t *row = row_of(launch, replica);
+			const json_t *its = json_array_get(json_object_get(row, "computed_tokens"), stage);
+
+			known &= json_is_number(its) || json_object_get(row, "lost");
+			tokens += json_number_value(its);
+		}
+		json_array_append_new(out, known ? json_integer((json_int_t)tokens) : json_null());
+	}
+	return out;
+}
+
+/* Where it ran, of the launch that last knew; launches that lost it, and why the last did. */
+static void add_fate(json_t *row, const json_t *launches, size_t replica, size_t stages)
+{
+	json_t *host = json_null(), *reason = json_null();
+	const json_t *launch;
+	json_int_t lost = 0;
+	size_t i;
+
+	json_array_foreach(launches, i, launch)
+	{
+		json_t *why = json_object_get(row_of(launch, replica), "lost");
+		json_t *its = json_object_get(
+			json_array_get(json_object_get(launch, "ranks"), replica * stages), "host");
+
+		host = its ? its : host;
+		lost += why != NULL;
+		reason = why ? why : reason;
+	}
+	json_object_set(row, "host", host);
+	json_object_set_new(row, "lost", json_integer(lost));
+	json_object_set(row, "reason", reason);
+}
+
+json_t *lsb_replicas_json(const json_t *point, const json_t *launches)
+{
+	static const char *const medians[] = { "tokens_per_s", "ttft_p50_s", "ttft_max_s",
+					       "tpot_p50_s",   "e2e_p50_s",  "e2e_max_s" };
+	static const char *const sums[] = { "requests", "completed", "failed", "prompt_tokens",
+					    "generated_tokens" };
+	const size_t n = json_array_size(json_object_get(json_array_get(launches, 0), "per_replica"));
+	const size_t stages = (size_t)lsb_look_number(point, "stages");
+	const double issued = lsb_look_number(point, "prompts") * (double)json_array_size(launches);
+	json_t *out = n ? json_array() : json_null();
+
+	for (size_t replica = 0; replica < n; replica++) {
+		json_t *row = json_pack("{s:I}", "replica", (json_int_t)replica);
+		double requests;
+
+		for (size_t i = 0; i < LSB_COUNT(sums); i++)
+			json_object_set_new(row, sums[i],
+					    json_integer((json_int_t)sum(launches, replica, sums[i])));
+		requests = lsb_look_number(row, "requests");
+		json_object_set_new(row, "share", issued > 0 ? json_real(requests / issued) : json_null());
+		json_object_set_new(row, "success_rate",
+				    requests > 0 ? json_real(lsb_look_number(row, "completed") / requests)
+						 : json_null());
+		for (size_t i = 0; i < LSB_COUNT(medians); i++)
+			json_object_set_new(row, medians[i], median(launches, replica, medians[i]));
+		json_object_set_new(row, "computed_tokens", computed(launches, replica));
+		add_fate(row, launches, replica, stages);
+		json_array_append_new(out, row);
+	}
+	return out;
+}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A replica that dies, stops or hangs leaves the others working, and what it owed is counted as failed with the reason."""
+import os
+import signal
+
+import harness
+
+PROMPTS = 12
+
+
+def case(lines, replicas=2, stages=1, **defaults):
+    """A point of several replicas that take long enough to be killed."""
+    keys = {"kind": "replica", "prompts": PROMPTS, "max_new": 8, "reps": 1, "backend_step_time": "2ms", **defaults}
+    return harness.suite(f"[case it]\nreplicas = {replicas}\nstages = {stages}\n{lines}", **keys)
+
+
+class Test(harness.Case):
+    def reconcile(self, point):
+        """Issued = completed + failed, in all and by replica, and tokens are those that the ranks computed."""
+        requests, rows = point["requests"], point["per_replica"]
+        self.assertEqual(requests["issued"], requests["completed"] + requests["failed"])
+        self.assertEqual(sum(reason["requests"] for reason in requests["reasons"]), requests["failed"])
+        for key, total in ("requests", "issued"), ("completed", "completed"), ("failed", "failed"):
+            self.assertEqual(sum(row[key] for row in rows), requests[total], key)
+        for row in rows:
+            answers = row["prompt_tokens"] + row["generated_tokens"] - row["completed"]
+            self.assertEqual(row["computed_tokens"], [answers] * point["stages"] if row["completed"] else [])
+        metrics = point["metrics"]
+        self.assertEqual(metrics["success_rate"]["median"], requests["completed"] / requests["issued"])
+        self.assertEqual(metrics["generated_tokens"]["median"], sum(row["generated_tokens"] for row in rows))
+
+    def bereft(self, text, *words, lost=1, status=1):
+        """Replica `lost` is, for a reason with all these words; the others answer all that is theirs."""
+        self.run_suite(text, status=status)
+        return self.judge(lost, *words)
+
+    def judge(self, lost, *words):
+        point = self.points()["it"]
+        self.assertEqual(point["status"], "incomplete")
+        for word in (f"replica {lost}:", *words):
+            self.assertIn(word, point["reason"])
+            self.assertIn(word, point["requests"]["reasons"][0]["reason"])
+        self.reconcile(point)
+        rows = point["per_replica"]
+        self.assertEqual([row["success_rate"] for row in rows], [float(row["replica"] != lost) for row in rows])
+        self.assertEqual([row["lost"] for row in rows], [int(row["replica"] == lost) for row in rows])
+        self.assertIn("failed_requests", point["flags"])
+        self.assertIn(f"replica {lost}: ", (self.results / "report.md").read_text())
+        return point
+
+    def test_killed_replica_leaves_the_other_working(self):
+        point = self.bereft(case("backend.fail_rank = 1\nbackend.kill_at_step = 5\n"), "rank 1", "signal 9")
+        self.assertEqual(point["requests"]["failed"], PROMPTS / 2)
+
+    def test_killed_stage_ends_its_own_pipeline_alone(self):
+        for transport in "tcp", "shm":
+            with self.subTest(transport):
+                self.results = self.folder / transport
+                self.run_suite(case("backend.fail_rank = 3\nbackend.kill_at_step = 5\n", stages=2, transport=transport),
+                               status=1, out=transport)
+                self.judge(1, "rank 3", "signal 9")
+
+    def test_killed_from_outside_names_its_replica(self):
+        run = self.start(case("", replicas=3, stages=2, prompts=9, max_new=100, backend_step_time="10ms"))
+        run.until(lambda: len(run.ranks()) == 6 and self.pid_of(run, 2), "six ranks")
+        os.kill(self.pid_of(run, 2), signal.SIGKILL)
+        run.end(1)
+        self.judge(1, "rank 2", "signal 9")
+
+    def pid_of(self, run, rank):
+        """Of a rank that runs: its steps have begun once it has opened its log and the launch is under way."""
+        for pid in run.ranks():
+            try:
+                if os.readlink(f"/proc/{pid}/fd/2").endswith(f"/0.{rank}.log") and self.has_run(pid):
+                    return pid
+            except OSError:
+                pass
+        return None
+
+    @staticmethod
+    def has_run(pid):
+        """Whether a rank has slept in steps: what comes before sleeps far less often."""
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            return any(line.startswith("voluntary_ctxt_switches") and int(line.split()[1]) > 60 for line in status)
+
+    def test_stopped_replica_is_lost_by_its_silence(self):
+        self.bereft(case("backend.fail_rank = 1\nbackend.stop_at_step = 5\n"), "rank 1", "said nothing")
+
+    def test_hanging_replica_is_lost_after_stall_timeout(self):
+        self.bereft(case("backend.fail_rank = 3\nbackend.hang_at_step = 5\nstall_timeout = 1s\n", stages=2),
+                    "stood still")
+
+    def test_failing_step_loses_its_replica(self):
+        self.bereft(case("backend.fail_rank = 0\nbackend.fail_at_step = 5\n"), "rank 0", "step", lost=0)
+
+    def test_all_replicas_lost_is_a_failed_launch(self):
+        self.run_suite(case("backend.kill_at_step = 5\n"), status=1)
+        point = self.points()["it"]
+        self.assertEqual(point["status"], "failed")
+        self.assertIn("signal 9", point["reason"])
+
+    def test_replica_that_dies_before_the_start_fails_the_launch(self):
+        self.run_suite(case("backend.fail_rank = 1\nbackend.kill_at_step = 0\nwarmup = 1\n"), status=1)
+        self.assertEqual(self.points()["it"]["status"], "failed")
+
+    def test_whole_replicas_reconcile(self):
+        self.run_suite(case("", stages=2, replicas=3))
+        point = self.points()["it"]
+        self.assertEqual((point["status"], point["requests"]["failed"]), ("ok", 0))
+        self.reconcile(point)
+        self.assertEqual([row["share"] for row in point["per_replica"]], [1 / 3] * 3)
