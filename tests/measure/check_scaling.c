@@ -419,8 +419,14 @@ START_TEST(answers_are_compared_with_the_baseline_s)
 	outputs = json_object_get(lsb_summary_point(summary, "two"), "outputs");
 	ck_assert(json_is_true(json_object_get(outputs, "equal_to_baseline")));
 	json_decref(summary);
-	for (size_t i = 6; i < 12; i++)
-		json_object_set_new(json_array_get(launches, i), "outputs_sha256", json_string("bbbb"));
+	for (size_t i = 6; i < 12; i++) {
+		json_t *launch = json_array_get(launches, i);
+		json_t *rank = json_array_get(json_object_get(launch, "ranks"), 0);
+
+		json_object_set_new(launch, "outputs_sha256", json_string("bbbb"));
+		json_object_set_new(json_array_get(json_object_get(rank, "requests"), 0), "ids",
+				    json_pack("[i]", 99));
+	}
 	summary = summarise(points, 2);
 	outputs = json_object_get(lsb_summary_point(summary, "two"), "outputs");
 	ck_assert(json_is_false(json_object_get(outputs, "equal_to_baseline")));

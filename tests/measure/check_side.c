@@ -57,7 +57,7 @@ static json_t *summary_of(json_t *points, const char *axis)
 	json_t *header = json_pack("{s:s, s:s, s:s?}", "suite", "s", "version", "0", "compare", axis),
 	       *summary = json_pack("{s:o}", "points", points);
 
-	json_object_set_new(summary, "side_by_side", lsb_side_by_side(header, summary));
+	json_object_set_new(summary, "side_by_side", lsb_side_by_side(header, summary, NULL));
 	json_decref(header);
 	return summary;
 }

@@ -15,6 +15,7 @@
 #include "base/base.h"
 #include "crafted.h"
 #include "measure/links.h"
+#include "measure/quality.h"
 #include "measure/replicas.h"
 #include "measure/summary.h"
 #include "report/html.h"
@@ -391,17 +392,31 @@ static json_t *replicas_of_a_point(void)
 	return json_pack("{s:[{s:o, s:o}]}", "points", "requests", requests, "per_replica", rows);
 }
 
+/* Scores of other answers, which the crafted journal does not have. */
+static json_t *scores_of_other_answers(void)
+{
+	json_t *request = json_pack("{s:{s:f}}", "scores", "rouge1", 0.5);
+	const json_t *requests[] = { request };
+	json_t *scores = lsb_quality_compare(requests, requests, 1);
+
+	json_decref(request);
+	return json_pack("{s:[{s:{s:[{s:o}]}}]}", "points", "outputs", "comparisons", "scores", scores);
+}
+
 START_TEST(the_documented_keys_are_those_that_are_produced)
 {
 	json_t *summary, *found = json_object(), *keys = documented(), *links = links_of_a_point();
 	json_t *replicas = replicas_of_a_point();
+	json_t *scores = scores_of_other_answers();
 
 	ck_assert_int_eq(lsb_report_summary(folder, &summary, NULL), 0);
 	collect(summary, "", found);
 	collect(links, "", found);
 	collect(replicas, "", found);
-	json_decref(links);
 	json_decref(replicas);
+	collect(scores, "", found);
+	json_decref(links);
+	json_decref(scores);
 	assert_within(found, keys, "produced but not in docs/summary.md");
 	assert_within(keys, found, "in docs/summary.md but not produced");
 	json_decref(summary);

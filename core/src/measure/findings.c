@@ -11,6 +11,7 @@
 #include "measure/break_even.h"
 #include "measure/flags.h"
 #include "measure/look.h"
+#include "measure/outputs.h"
 #include "measure/plausible.h"
 #include "measure/side.h"
 #include "measure/summary.h"
@@ -313,38 +314,6 @@ static void say_symmetry(const json_t *summary, const json_t *point, json_t *lis
 	}
 }
 
-/* Points whose answers are, and are not, their baseline's. */
-static void say_outputs(const json_t *summary, json_t *list)
-{
-	const json_t *points = json_object_get(summary, "points"), *point;
-	const json_t **equal = calloc(json_array_size(points) + 1, sizeof(*equal));
-	size_t i, n = 0;
-
-	json_array_foreach(points, i, point)
-	{
-		const json_t *outputs = json_object_get(point, "outputs");
-		const json_t *its = json_object_get(outputs, "equal_to_baseline");
-
-		if (json_is_false(its))
-			keep(list,
-			     lsb_finding("answers that are not the baseline's",
-					 (const json_t *const[]){ point, NULL },
-					 "%s gave other tokens than its baseline (%.0f %% of its tokens "
-					 "come before the first difference).",
-					 lsb_finding_name(point),
-					 lsb_look_number(outputs, "agreement") * 100));
-		else if (equal && json_is_true(its) && lsb_look_number(point, "nodes") > 1)
-			equal[n++] = point;
-	}
-	if (n)
-		keep(list,
-		     lsb_finding("answers that are the baseline's", equal,
-				 "%zu point%s of several nodes gave, token by token, the answers of one "
-				 "node.",
-				 n, n > 1 ? "s" : ""));
-	free(equal);
-}
-
 static json_t *summary_sentences(const json_t *summary, const json_t *grades)
 {
 	static void (*const trouble[])(const json_t *, const json_t *, json_t *) = { say_missing,
@@ -372,7 +341,7 @@ static json_t *summary_sentences(const json_t *summary, const json_t *grades)
 			rules[rule](summary, point, list);
 	}
 	lsb_break_even_findings(summary, list);
-	say_outputs(summary, list);
+	lsb_outputs_findings(summary, list);
 	return list;
 }
 

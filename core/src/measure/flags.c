@@ -3,15 +3,16 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base.h"
-#include "lsbench/backend.h"
 #include "measure/statistics.h"
 
 enum { BIMODAL_LEAST = 3 };
 #define BIMODAL_GAP 0.2
 #define RECORDING 0.01	  /* share of a run that writing records may take */
 #define DISTURBED 0.02	  /* share of a run that a rank may wait for a core */
+#define POOR 0.1	  /* share of answers that may be empty, end at once, or in a loop */
 #define UNATTRIBUTED 0.02 /* share of a rank's wall time up to which its breakdown is shown */
 
 int lsb_point_has_flag(const json_t *point, const char *flag)
@@ -214,6 +215,30 @@ static void flag_failed_requests(json_t *point)
 	free(why);
 }
 
+/* More than a tenth of the answers are none. With stop = length a model must go on, so loops are no sign. */
+static void flag_poor_answers(json_t *point)
+{
+	static const struct {
+		const char *metric, *words;
+	} shares[] = { { "empty_share", "are empty" },
+		       { "at_once_share", "end with their first token" },
+		       { "repeated_share", "end in a loop" } };
+	const json_t *metrics = json_object_get(point, "metrics");
+	const char *stop = json_string_value(json_object_get(point, "stop"));
+	struct lsb_text why = { 0 };
+
+	for (size_t i = 0; stop && strcmp(stop, "eos") == 0 && i < LSB_COUNT(shares); i++) {
+		const double share = number(json_object_get(metrics, shares[i].metric), "median");
+
+		if (share > POOR)
+			lsb_text_add(&why, "%s%.0f %% of the answers %s", why.length ? ", " : "", share * 100,
+				     shares[i].words);
+	}
+	if (why.length)
+		lsb_point_flag(point, "poor_answers", why.data);
+	lsb_text_free(&why);
+}
+
 static void flag_gated(json_t *point, const json_t *header)
 {
 	const json_t *gated = json_object_get(header, "gated"), *reason;
@@ -255,15 +280,5 @@ void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, con
 	flag_clocks(point);
 	flag_recording(point);
 	flag_disturbed(point);
-}
-
-void lsb_flag_outputs(json_t *point)
-{
-	const json_t *rank = json_array_get(json_object_get(point, "ranks"), 0);
-	const json_int_t over = json_integer_value(json_object_get(rank, "invariant_over"));
-
-	if (over & LSB_INVARIANT_SPLIT)
-		lsb_point_flag(point, "outputs_differ",
-			       "answers are not the baseline's, though the backend declares that they do not "
-			       "depend on the split");
+	flag_poor_answers(point);
 }

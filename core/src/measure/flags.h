@@ -14,7 +14,4 @@ int lsb_point_has_flag(const json_t *point, const char *flag);
 /* Flags that follow from the point's own launches `ok` and its `entry` in the journal's `header`. */
 void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, const json_t *ok);
 
-/* The point's answers are not its baseline's: flagged where the backend declares that they would be. */
-void lsb_flag_outputs(json_t *point);
-
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "measure/answers.h"
 #include "measure/launch_ledger.h"
 #include "measure/launch_replicas.h"
 #include "measure/links.h"
@@ -30,7 +31,6 @@ struct totals {
 	uint64_t begin_ns, end_ns; /* first admission, last answer */
 	double first_s;		   /* time to the first token of request 0; 0: it gave none */
 	struct lsb_text ids;	   /* all generated ids in request order, as text, for the digest */
-	json_t *scores;		   /* name: sum over answers */
 	int failed;		   /* out of memory */
 };
 
@@ -73,19 +73,6 @@ static void totals_free(struct totals *t)
 	free(t->itl.values);
 	free(t->e2e.values);
 	lsb_text_free(&t->ids);
-	json_decref(t->scores);
-}
-
-static void add_scores(struct totals *t, const json_t *request)
-{
-	const char *name;
-	json_t *score;
-
-	json_object_foreach(json_object_get(request, "scores"), name, score)
-	{
-		json_object_set_new(t->scores, name,
-				    json_real(number(t->scores, name) + json_number_value(score)));
-	}
 }
 
 /* One answered request. */
@@ -108,7 +95,6 @@ static void add_request(struct totals *t, const json_t *request)
 			   (double)(json_integer_value(json_array_get(times, i)) -
 				    json_integer_value(json_array_get(times, i - 1))) *
 				   1e-9);
-	add_scores(t, request);
 }
 
 static void add_ids(struct totals *t, const json_t *request)
@@ -194,7 +180,6 @@ static int gather(const json_t *point, const json_t *ranks, const struct lsb_clo
 	const json_t **table = calloc(prompts + 1, sizeof(*table));
 	int rc = table ? tabulate(ranks, prompts, table, err) : LSB_ENOMEM;
 
-	t->scores = json_object();
 	if (rc == LSB_OK)
 		rc = lsb_lost_requests(point, ranks, table, lost, err);
 	if (rc == LSB_OK)
@@ -329,8 +314,6 @@ static void set_runqueue(json_t *metrics, const json_t *ranks)
 static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *t)
 {
 	const double run_s = t->end_ns > t->begin_ns ? seconds_between(t->begin_ns, t->end_ns) : 0;
-	const char *name;
-	json_t *score;
 
 	set(metrics, "run_s", run_s);
 	set(metrics, "load_s", largest(ranks, "load_s"));
@@ -355,12 +338,6 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 	set_latency(metrics, "e2e", &t->e2e);
 	if (t->first_s > 0)
 		set(metrics, "first_ttft_s", t->first_s);
-	/* a workload names its scores; none of them may hide a metric of ours */
-	json_object_foreach(t->scores, name, score)
-	{
-		if (t->completed > 0 && !json_object_get(metrics, name))
-			set(metrics, name, json_number_value(score) / t->completed);
-	}
 }
 
 /* What takes all ranks: the digest of all answers, and what the records show. */
@@ -404,6 +381,8 @@ static int measure(const json_t *point, const json_t *ranks, const struct lsb_ra
 	}
 	if (rc == LSB_OK && json_array_size(lost) == 0)
 		rc = measure_whole(point, ranks, records, clocks, n_ranks, &totals, line, err);
+	if (rc == LSB_OK) /* behind all others: scores hide no metric of ours */
+		lsb_answers_measure(ranks, json_object_get(line, "metrics"));
 	totals_free(&totals);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #include "measure/findings.h"
 #include "measure/launch_measure.h"
 #include "measure/look.h"
+#include "measure/outputs.h"
 #include "measure/summary.h"
 
 /* What is compared of points that answer requests; of links: latency and bandwidth of every size. */
@@ -95,7 +96,25 @@ static json_t *compare(const json_t *header, const json_t *summary, const char *
 	return out;
 }
 
-json_t *lsb_side_by_side(const json_t *header, const json_t *summary)
+/* Where answers are other ones, whether they are as good. */
+static void add_quality(json_t *side, const json_t *header, const json_t *summary, const json_t *launches)
+{
+	json_t *pair;
+	size_t i;
+
+	json_array_foreach(json_object_get(side, "pairs"), i, pair)
+	{
+		const json_t *b = lsb_summary_point(summary, lsb_look_text(json_object_get(pair, "b"), "id")),
+			     *a = lsb_summary_point(summary, lsb_look_text(json_object_get(pair, "a"), "id"));
+		json_t *answers = json_is_false(json_object_get(pair, "outputs_equal"))
+					  ? lsb_outputs_pair(header, launches, b, a)
+					  : NULL;
+
+		json_object_set_new(pair, "answers", answers ? answers : json_null());
+	}
+}
+
+json_t *lsb_side_by_side(const json_t *header, const json_t *summary, const json_t *launches)
 {
 	const char *axis = lsb_look_text(header, "compare");
 	json_t *names, *out;
@@ -105,6 +124,7 @@ json_t *lsb_side_by_side(const json_t *header, const json_t *summary)
 	names = metric_names(summary);
 	out = compare(header, summary, axis, names);
 	json_decref(names);
+	add_quality(out, header, summary, launches);
 	return out ? out : json_null();
 }
 
@@ -135,7 +155,11 @@ static void say_answers(const json_t *pair, const json_t *metrics, struct lsb_te
 {
 	const json_t *speed = json_object_get(metrics, of_answers[0]);
 	const json_t *equal = json_object_get(pair, "outputs_equal");
+	const json_t *answers = json_object_get(pair, "answers");
+	char quality[256] = "";
 
+	if (json_is_object(answers))
+		lsb_outputs_say_quality(answers, quality, sizeof(quality));
 	lsb_text_add(to, "%s: ", lsb_look_text(pair, "what"));
 	add_verdict(to, speed);
 	if (json_is_number(json_object_get(speed, "ratio"))) {
@@ -144,10 +168,11 @@ static void say_answers(const json_t *pair, const json_t *metrics, struct lsb_te
 		lsb_text_add(to, " the tokens/s, round by round (medians: %.3g against %.3g)",
 			     lsb_look_number(speed, "b"), lsb_look_number(speed, "a"));
 	}
-	lsb_text_add(to, "; %s.",
+	lsb_text_add(to, "; %s%s%s.",
 		     json_is_true(equal)    ? "token by token the same answers"
 		     : json_is_false(equal) ? "other answers, so neither can stand for the other"
-					    : "whether the answers are the same is not known");
+					    : "whether the answers are the same is not known",
+		     *quality ? ": " : "", quality);
 }
 
 /* "64 KiB: " */

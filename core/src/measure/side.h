@@ -10,9 +10,9 @@
 
 /*
  * "side_by_side" of docs/summary.md, of a `summary` whose points are complete;
- * `header` is the journal's. json_null() when the suite compares nothing. New reference.
+ * `header` and `launches` are the journal's. json_null() when the suite compares nothing. New reference.
  */
-json_t *lsb_side_by_side(const json_t *header, const json_t *summary);
+json_t *lsb_side_by_side(const json_t *header, const json_t *summary, const json_t *launches);
 
 /* What it says, as findings (findings.h), onto `list`. */
 void lsb_side_findings(const json_t *summary, json_t *list);

@@ -53,6 +53,28 @@ double lsb_deviation(const double *values, size_t n)
 	return n < 2 ? 0 : sqrt(sum / (double)(n - 1));
 }
 
+/* Quantile 0.975 of Student's t with `df` >= 5, within 3e-4: Abramowitz & Stegun 26.7.5. */
+static double student(double df)
+{
+	const double z = 1.959963984540054, z2 = z * z;
+
+	return z * (1 + (z2 + 1) / (4 * df) + ((5 * z2 + 16) * z2 + 3) / (96 * df * df) +
+		    (((3 * z2 + 19) * z2 + 17) * z2 - 15) / (384 * df * df * df) +
+		    ((((79 * z2 + 776) * z2 + 1482) * z2 - 1920) * z2 - 945) / (92160 * df * df * df * df));
+}
+
+int lsb_mean_interval(const double *values, size_t n, double *mean, struct lsb_interval *out)
+{
+	double half;
+
+	*mean = lsb_mean(values, n);
+	if (n < 6)
+		return -1;
+	half = student((double)n - 1) * lsb_deviation(values, n) / sqrt((double)n);
+	*out = (struct lsb_interval){ *mean - half, *mean + half, 0.95 };
+	return 0;
+}
+
 /* P(X = k) for X ~ Binomial(n, 1/2), in logarithms so that n may be large. */
 static double binomial_half(size_t k, size_t n)
 {

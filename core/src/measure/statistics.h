@@ -25,6 +25,13 @@ double lsb_mean(const double *values, size_t n);
 double lsb_deviation(const double *values, size_t n);
 
 /*
+ * Mean of n values and Student's 95 % interval of it. For values that are a mean's
+ * (scores over many answers), not for times. Returns 0, or -1 with the mean alone
+ * below 6, where a normal shape would have to be taken on trust.
+ */
+int lsb_mean_interval(const double *values, size_t n, double *mean, struct lsb_interval *out);
+
+/*
  * The narrowest interval between symmetric order statistics that covers the
  * population's median with at least `coverage`, whatever the distribution.
  * Returns 0, or -1 when n is too small for any (below 6 for 0.95). Source:

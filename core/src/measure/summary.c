@@ -311,7 +311,7 @@ int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out
 	lsb_outputs_compare(header, summary, launches);
 	lsb_losses_add(summary);
 	lsb_break_even_add(header, launches, summary);
-	json_object_set_new(summary, "side_by_side", lsb_side_by_side(header, summary));
+	json_object_set_new(summary, "side_by_side", lsb_side_by_side(header, summary, launches));
 	json_object_set_new(summary, "findings", lsb_findings(header, summary));
 	*out = summary;
 	return LSB_OK;

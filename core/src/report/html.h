@@ -87,7 +87,7 @@ void lsb_html_side(const struct lsb_page *page);     /* side.c: what the suite c
 void lsb_html_speed(const struct lsb_page *page);    /* speed.c */
 void lsb_html_latency(const struct lsb_page *page);  /* html_latency.c */
 void lsb_html_ranks(const struct lsb_page *page);    /* html_ranks.c: symmetry, memory, cold start */
-void lsb_html_answers(const struct lsb_page *page);  /* html_answers.c: success, equality */
+void lsb_html_answers(const struct lsb_page *page);  /* answers.c: success, equality, quality */
 void lsb_html_flags(const struct lsb_page *page);    /* html_back.c */
 void lsb_html_configuration(const struct lsb_page *page);
 void lsb_html_environment(const struct lsb_page *page);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "measure/launch_measure.h"
+#include "report/answers.h"
 #include "report/links.h"
 #include "report/parts.h"
 #include "report/side.h"
@@ -451,7 +452,7 @@ int lsb_report_markdown(const char *dir, const struct lsb_report_source *source,
 	lsb_markdown_ledger(summary, &text);
 	lsb_markdown_latency(summary, &text);
 	lsb_markdown_memory(summary, &text);
-	lsb_markdown_outputs(summary, &text);
+	lsb_answers_markdown(summary, &text);
 	lsb_markdown_nodes(summary, &text);
 	lsb_markdown_checks(summary, &text);
 	add_flags(summary, &text);

@@ -222,35 +222,6 @@ void lsb_markdown_memory(const json_t *summary, struct lsb_text *to)
 				 "faster.\n\n");
 }
 
-void lsb_markdown_outputs(const json_t *summary, struct lsb_text *to)
-{
-	static const char *const names[] = { "Point", "SHA-256 of all generated ids",
-					     "Equal to its baseline's" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(names));
-	const json_t *point;
-	size_t i;
-
-	heads(&t, names);
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		const json_t *outputs = json_object_get(point, "outputs");
-		const json_t *equal = json_object_get(outputs, "equal_to_baseline");
-		const char *digest = lsb_text_of(outputs, "sha256");
-
-		if (!lsb_has_launches(point))
-			continue;
-		lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
-		lsb_table_cell(&t, "%s%.16s%s", *digest ? "`" : "", *digest ? digest : "launches differ",
-			       *digest ? "`" : "");
-		lsb_table_cell(&t, "%s",
-			       lsb_is_own_baseline(point) ? "is the baseline"
-			       : json_is_true(equal)	  ? "yes"
-			       : json_is_false(equal)	  ? "no"
-							  : "not comparable");
-	}
-	end_section("Answers", &t, to);
-}
-
 void lsb_markdown_definitions(const json_t *summary, struct lsb_text *to)
 {
 	static const char *const names[] = { "Metric", "Unit", "Definition" };

@@ -35,7 +35,6 @@ int lsb_report_file(const char *dir, const char *name, struct lsb_text *text, st
 void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_latency(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_memory(const json_t *summary, struct lsb_text *to);
-void lsb_markdown_outputs(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_definitions(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_environment(const json_t *environment, const json_t *header, struct lsb_text *to);
 void lsb_markdown_narrative(const json_t *summary, struct lsb_text *to);

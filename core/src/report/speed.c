@@ -8,22 +8,23 @@
 
 #include <string.h>
 
+#include "report/answers.h"
 #include "report/html.h"
 
-enum { SCORES_MAX = 12, COLUMNS_MAX = SCORES_MAX + 5 };
+enum { SCORES_MAX = 12 };
 
 static const struct {
 	const char *metric, *words, *short_words;
 } rates[] = {
 	{ "prefill_tokens_per_s", "Prefill (tokens/s)", "prefill/s" },
 	{ "decode_tokens_per_s", "Decode (tokens/s)", "decode/s" },
-	{ "tokens_per_s", "Answers (tokens/s)", "tokens/s" },
+	{ "tokens_per_s", "All in all (tokens/s)", "tokens/s" },
 };
 
 static const char note[] =
 	"Prefill and decode: tokens of their steps / the time of these steps on the last stage. Then the "
-	"workload's scores, means over answers. Tokens: whether every answer is, token by token, the one of "
-	"the baseline (one node at equal batch).";
+	"workload's scores, means over answers, and whether the answers are those of the baselines, or as "
+	"good.";
 
 /* Names of the workload's scores: metrics that are not ours. Borrowed from the summary. */
 static size_t score_names(const json_t *summary, const char *names[SCORES_MAX])
@@ -81,16 +82,6 @@ static void metric_cell(struct lsb_table *t, const json_t *metric, int is_wide)
 		lsb_table_cell(t, "-");
 }
 
-static const char *tokens_word(const json_t *point)
-{
-	const json_t *equal = json_object_get(json_object_get(point, "outputs"), "equal_to_baseline");
-
-	return lsb_is_own_baseline(point) ? "baseline"
-	       : json_is_true(equal)	  ? "same"
-	       : json_is_false(equal)	  ? "other"
-					  : "-";
-}
-
 static struct lsb_table speed_table(const json_t *summary, int is_wide)
 {
 	const char *names[SCORES_MAX];
@@ -105,7 +96,7 @@ static struct lsb_table speed_table(const json_t *summary, int is_wide)
 		lsb_table_cell(&t, "%s", is_wide ? rates[i].words : rates[i].short_words);
 	for (i = 0; i < n_names; i++)
 		lsb_table_cell(&t, "%s", names[i]);
-	lsb_table_cell(&t, "%s", is_wide ? "Tokens" : "tokens");
+	lsb_table_cell(&t, "%s", is_wide ? "Answers" : "answers");
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		if (!has_speed(point))
@@ -117,7 +108,7 @@ static struct lsb_table speed_table(const json_t *summary, int is_wide)
 			metric_cell(&t, lsb_metric(point, rates[k].metric), is_wide);
 		for (size_t k = 0; k < n_names; k++)
 			metric_cell(&t, lsb_metric(point, names[k]), is_wide);
-		lsb_table_cell(&t, "%s", tokens_word(point));
+		lsb_table_cell(&t, "%s", lsb_answers_word(point));
 	}
 	return t;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "report/answers.h"
 #include "report/links.h"
 #include "report/parts.h"
 #include "report/report.h"
@@ -303,27 +304,15 @@ static void add_side(const struct page *page, const json_t *summary)
 
 static void add_answers(const struct page *page, const json_t *summary)
 {
-	const json_t *point;
-	size_t i, n_equal = 0, n_different = 0;
+	struct lsb_text answers = { 0 };
 
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		const json_t *equal = json_object_get(json_object_get(point, "outputs"), "equal_to_baseline");
-
-		n_equal += json_is_true(equal) && !lsb_is_own_baseline(point);
-		n_different += json_is_false(equal);
+	lsb_answers_text(summary, &answers);
+	if (answers.length) {
+		heading(page, "Answers");
+		lsb_text_add(page->to, "%s", answers.data);
 	}
-	if (n_equal + n_different == 0)
-		return;
-	heading(page, "Answers");
-	lsb_text_add(page->to, "%zu of %zu points gave the same tokens as their baseline%s", n_equal,
-		     n_equal + n_different, n_different ? "; not:" : "");
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		if (json_is_false(json_object_get(json_object_get(point, "outputs"), "equal_to_baseline")))
-			lsb_text_add(page->to, " %s", lsb_text_of(point, "label"));
-	}
-	lsb_text_add(page->to, "\n");
+	page->to->failed |= answers.failed;
+	lsb_text_free(&answers);
 }
 
 static void add_troubles(const struct page *page, const json_t *summary)
