@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "measure/break_even.h"
+#include "measure/sensitivity.h"
 #include "measure/predict.h"
 #include "measure/record.h"
 #include "measure/simulate.h"
@@ -390,6 +391,43 @@ static json_t *summary_point(const struct point *p, const json_t *launch)
 			 value(json_object_get(launch, "metrics"), "tokens_per_s"));
 }
 
+START_TEST(slowed_links_are_predicted_from_all_other_points_of_the_run)
+{
+	json_t *points = json_array(), *launches = json_array(), *shown = json_array(), *header, *summary,
+	       *rows, *row;
+	double before = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(suite_points) / sizeof(suite_points[0]); i++) {
+		json_t *launch = launch_json(&suite_points[i]);
+
+		json_array_append_new(points, point_json(&suite_points[i]));
+		json_array_append_new(shown, summary_point(&suite_points[i], launch));
+		json_array_append_new(launches, launch);
+	}
+	header = json_pack("{s:o}", "points", points);
+	summary = json_pack("{s:o}", "points", shown);
+	lsb_link_sensitivity_add(header, launches, summary);
+	rows = json_object_get(summary, "link_sensitivity");
+	ck_assert_uint_eq(json_array_size(rows), 2); /* plain links are no question */
+	json_array_foreach(rows, i, row)
+	{
+		ck_assert_double_gt(value(row, "delay_s"), before);
+		before = value(row, "delay_s");
+		ck_assert_double_lt(fabs(value(row, "error")), 0.05);
+		ck_assert_double_eq_tol(value(row, "predicted_tokens_per_s"),
+					value(row, "measured_tokens_per_s") * (1 + value(row, "error")),
+					1e-6);
+	}
+	json_array_remove(points, 9); /* one slowed link alone: nothing to hold it against */
+	lsb_link_sensitivity_add(header, launches, summary);
+	ck_assert_uint_eq(json_array_size(json_object_get(summary, "link_sensitivity")), 0);
+	json_decref(summary);
+	json_decref(header);
+	json_decref(launches);
+}
+END_TEST
+
 /* What is found is run, with that delay on every message: it must be as fast as the one node. */
 START_TEST(at_the_break_even_latency_the_true_run_is_as_fast_as_one_node)
 {
@@ -437,6 +475,7 @@ int main(void)
 	tcase_add_test(tc, what_was_never_run_follows_the_same_law);
 	tcase_add_test(tc, a_slower_link_costs_what_its_messages_take_and_is_the_bottleneck);
 	tcase_add_test(tc, what_lies_outside_the_measured_range_is_said);
+	tcase_add_test(tc, slowed_links_are_predicted_from_all_other_points_of_the_run);
 	tcase_add_test(tc, at_the_break_even_latency_the_true_run_is_as_fast_as_one_node);
 	tcase_add_test(tc, points_of_another_engine_say_nothing);
 	tcase_add_test(tc, settings_that_cannot_be_are_refused);

@@ -126,8 +126,7 @@ static int is_asked(const struct lsb_measured *m, const json_t *entry)
 	       !lsb_look_is(entry, "kind", "weak");
 }
 
-/* The launches that stand for the points. New reference. */
-static json_t *medians_of(const json_t *launches)
+json_t *lsb_median_launches(const json_t *launches)
 {
 	json_t *by_point = lsb_launches_by_point(launches), *out = json_array(), *list;
 	const char *id;
@@ -163,7 +162,7 @@ void lsb_break_even_add(const json_t *header, const json_t *launches, json_t *su
 	size_t i, n_answered = 0;
 
 	if (json_array_size(entries) <= POINTS_MAX) {
-		medians = medians_of(launches);
+		medians = lsb_median_launches(launches);
 		(void)lsb_predictor_open(header, medians, NULL, 0, &p, &err); /* no step times: no answers */
 	}
 	json_array_foreach(entries, i, entry)

@@ -65,6 +65,11 @@ struct lsb_model {
 int lsb_measured_read(const json_t *point, const json_t *launches, struct lsb_measured *out);
 void lsb_measured_free(struct lsb_measured *m);
 
+/* --- predict_break_even.c --- */
+
+/* The launches that stand for the points, which is what reports keep whole. New reference. */
+json_t *lsb_median_launches(const json_t *launches);
+
 /* --- predict_fit.c --- */
 
 /* From all points of the base's engine but `without` (an index, or SIZE_MAX). */

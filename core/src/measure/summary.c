@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "measure/bounds.h"
 #include "measure/break_even.h"
+#include "measure/sensitivity.h"
 #include "measure/choose.h"
 #include "measure/derive.h"
 #include "measure/findings.h"
@@ -311,6 +312,7 @@ int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out
 	lsb_outputs_compare(header, summary, launches);
 	lsb_losses_add(summary);
 	lsb_break_even_add(header, launches, summary);
+	lsb_link_sensitivity_add(header, launches, summary);
 	json_object_set_new(summary, "side_by_side", lsb_side_by_side(header, summary, launches));
 	json_object_set_new(summary, "findings", lsb_findings(header, summary));
 	*out = summary;

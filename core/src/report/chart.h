@@ -72,6 +72,7 @@ int lsb_chart_launches(const json_t *summary, const char *kind, struct lsb_chart
 struct lsb_link_group;
 /* Of kind = link: latency, bandwidth or message rate over size; `which` indexes lsb_link_curves. */
 int lsb_chart_link(const struct lsb_link_group *group, size_t which, struct lsb_chart *out);
+int lsb_chart_sensitivity(const json_t *summary, struct lsb_chart *out);
 int lsb_chart_latency(const json_t *summary, const json_t *launches, const char *latency,
 		      struct lsb_chart *out);
 

@@ -6,6 +6,7 @@
 #include "report/answers.h"
 #include "report/links.h"
 #include "report/parts.h"
+#include "report/sensitivity.h"
 #include "report/side.h"
 #include "report/speed.h"
 
@@ -440,6 +441,10 @@ int lsb_report_markdown(const char *dir, const struct lsb_report_source *source,
 	if (lsb_break_even_is_there(summary)) {
 		lsb_text_add(&text, "## When several nodes pay off\n\n");
 		lsb_break_even_show(summary, 1, &text);
+	}
+	if (lsb_sensitivity_is_there(summary)) {
+		lsb_text_add(&text, "## Sensitivity to the link\n\n");
+		lsb_sensitivity_show(summary, 1, &text);
 	}
 	add_configuration(summary, &text);
 	for (size_t i = 0; lsb_report_kinds[i]; i++)

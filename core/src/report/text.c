@@ -11,6 +11,7 @@
 #include "report/links.h"
 #include "report/parts.h"
 #include "report/report.h"
+#include "report/sensitivity.h"
 #include "report/side.h"
 #include "report/speed.h"
 
@@ -297,6 +298,10 @@ static void add_side(const struct page *page, const json_t *summary)
 		heading(page,
 			"When several nodes pay off (latency at the measured bandwidth, and the other way)");
 		lsb_break_even_show(summary, 0, page->to);
+	}
+	if (lsb_sensitivity_is_there(summary)) {
+		heading(page, "Sensitivity to the link (predicted: from all other points)");
+		lsb_sensitivity_show(summary, 0, page->to);
 	}
 }
 
