@@ -12,8 +12,9 @@
  * the inner transport at once, together with a stamp: a small message under a tag
  * of its own that says when the emulated link (emulate.h) delivers it. The
  * receiver has both, but does not tell before that time: for the receiver, the
- * message is on its way until then. Ranks of one machine share a clock, so the
- * stamp is a time; between machines it counts from when the message was found.
+ * message is on its way until then. Ranks of one machine and time namespace share
+ * a clock, so the stamp is a time; between others it counts from when the message
+ * was found.
  *
  * A delay is a lower bound: what the inner transport needs runs at the same time,
  * and shows only where it is longer. A send is complete when the inner one is; the
@@ -63,6 +64,7 @@ struct lsb_transport {
 	const struct lsb_transport_ops *ops; /* the inner transport's */
 	struct lsb_transport *inner;	     /* NULL once a link was reset */
 	struct lsb_world inner_world;
+	uint64_t clock; /* equal for ranks whose now_ns is of one clock */
 	struct fault_rules rules;
 	struct fault_misfortune misfortune;
 	struct fault_link *links; /* [size], to each peer */

@@ -7,7 +7,7 @@
 
 enum { SPIN_NS = 60 * 1000, NAP_NS = 200 * 1000 };
 
-/* --- stamps: when the message is delivered, how long that is from its start, the sender's host ----- */
+/* --- stamps: when the message is delivered, how long that is from its start, the sender's clock ---- */
 
 static void put_u64(uint8_t *to, uint64_t value)
 {
@@ -30,7 +30,7 @@ static uint64_t due_ns(const struct lsb_transport *t, const struct request *r)
 	const uint64_t hold = get_u64(r->bytes_of_stamp + 8);
 	const uint64_t sender = get_u64(r->bytes_of_stamp + 16);
 
-	if (sender == (uint64_t)(uint32_t)t->world->host)
+	if (sender == t->clock)
 		return get_u64(r->bytes_of_stamp);
 	return hold ? (r->arrived_ns ? r->arrived_ns : r->found_ns) + hold : 0;
 }
@@ -122,7 +122,7 @@ int fault_isend(struct lsb_transport *t, int32_t peer, uint32_t tag, const struc
 		deliver = fault_link_send(&t->links[peer], &t->rules, now, b->bytes);
 	put_u64(r->bytes_of_stamp, deliver);
 	put_u64(r->bytes_of_stamp + 8, deliver - now);
-	put_u64(r->bytes_of_stamp + 16, (uint32_t)t->world->host);
+	put_u64(r->bytes_of_stamp + 16, t->clock);
 	rc = t->ops->isend(t->inner, peer, t->world->max_tag + 1 + tag, &r->stamp, &r->inner[1], err);
 	if (rc == LSB_OK)
 		rc = t->ops->isend(t->inner, peer, tag, &r->data, &r->inner[0], err);

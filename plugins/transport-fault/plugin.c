@@ -5,6 +5,7 @@
  * what lsbench sees of it: options, open and close (fault.h has the rest).
  */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "fault.h"
 #include "lsbench/plugin.h"
@@ -157,6 +158,16 @@ static int allocate(struct lsb_transport *t, struct lsb_error *err)
 	return LSB_OK;
 }
 
+/* This rank's machine and, as a machine may have several monotonic clocks, its time namespace. */
+static uint64_t clock_of(const struct lsb_world *world)
+{
+	struct stat space;
+
+	if (stat("/proc/self/ns/time", &space))
+		space.st_ino = 0; /* a kernel without them */
+	return (uint64_t)(uint32_t)world->host << 32 | (uint32_t)space.st_ino;
+}
+
 static int fault_open(const struct lsb_host *host, const void *opts, const struct lsb_world *world,
 		      struct lsb_transport **out, struct lsb_error *err)
 {
@@ -173,6 +184,7 @@ static int fault_open(const struct lsb_host *host, const void *opts, const struc
 	t->options = opts;
 	t->world = world;
 	t->ops = inner->ops;
+	t->clock = clock_of(world);
 	t->inner_world = *world;
 	t->inner_world.struct_size = sizeof(t->inner_world);
 	t->inner_world.max_requests = 2 * world->max_requests;

@@ -236,7 +236,13 @@ static const struct lsb_transport_ops ops = {
 		    | 1u << LSB_MEM_CUDA
 #endif
 	,
+#if defined(OPEN_MPI)
+	.flags = LSB_TRANSPORT_NEEDS_MPIRUN | LSB_TRANSPORT_SPEAKS_PMIX,
+#elif defined(MPICH_VERSION)
+	.flags = LSB_TRANSPORT_NEEDS_MPIRUN | LSB_TRANSPORT_SPEAKS_PMI2,
+#else
 	.flags = LSB_TRANSPORT_NEEDS_MPIRUN,
+#endif
 	.open = mpi_open,
 	.address = mpi_address,
 	.connect = mpi_connect,

@@ -56,14 +56,16 @@ static void fail_all(struct shm_queue *q, int status)
 /* The link is of no use any more: its requests fail, and every barrier; other links go on. */
 static int link_lost(struct lsb_transport *t, struct shm_link *l, int code, const char *why)
 {
+	const int others = code == LSB_EINVAL ? LSB_EPEER : code; /* one was too long, not all */
+
 	lsb_fail(&t->ended, code, 0, "the shared memory link with rank %d failed: %s", l->peer, why);
 	if (t->broken.code == LSB_OK)
 		t->broken = t->ended;
 	if (l->current)
 		request_done(l->current, code);
 	l->current = NULL;
-	fail_all(&l->receives, LSB_EPEER);
-	fail_all(&l->sends, LSB_EPEER);
+	fail_all(&l->receives, others);
+	fail_all(&l->sends, others);
 	l->gone = 1;
 	return -1;
 }
@@ -187,12 +189,14 @@ static void copy_out(const struct lsb_transport *t, struct shm_link *l, uint8_t 
 
 /*
  * When the last byte came. A message that went in at once says so itself; one that
- * came by pieces came with the newest of them, if nothing is behind it.
+ * came by pieces came with the newest of them, if nothing is behind it. 0: not known.
  */
 static uint64_t arrival(const struct shm_link *l, uint64_t head)
 {
 	uint64_t at;
 
+	if (l->has_other_clock)
+		return 0;
 	if (l->sent_ns)
 		return l->sent_ns;
 	at = atomic_load_explicit(&l->in->published_ns, memory_order_acquire);
@@ -207,7 +211,7 @@ static int match(struct lsb_transport *t, struct shm_link *l)
 
 	memcpy(&h, l->in_bytes + l->tail % t->ring_bytes, sizeof(h));
 	if (h.magic != HEADER_MAGIC || h.tag > t->world->max_tag || h.bytes > t->world->max_message_bytes)
-		return link_lost(t, l, LSB_EPEER, "it sent bytes that are no message header");
+		return link_lost(t, l, LSB_EPROTO, "it sent bytes that are no message header");
 	while (*at && (*at)->tag != h.tag)
 		at = &(*at)->next;
 	if (!*at)
@@ -236,7 +240,7 @@ int shm_link_receive(struct lsb_transport *t, struct shm_link *l)
 	const uint64_t before = l->tail;
 
 	if (head - before > t->ring_bytes)
-		return link_lost(t, l, LSB_EPEER, "it wrote more than fits");
+		return link_lost(t, l, LSB_EPROTO, "it wrote more than fits");
 	while (l->tail < head) {
 		struct shm_request *r = l->current;
 		uint64_t n;

@@ -31,6 +31,14 @@ static int map_flags(const struct lsb_transport *t)
 	return MAP_SHARED | (t->segment_bytes <= POPULATED_BYTES_MAX ? MAP_POPULATE : 0);
 }
 
+/* The time namespace of this process; 0 where the kernel has none. */
+static uint64_t own_clock(void)
+{
+	struct stat space;
+
+	return stat("/proc/self/ns/time", &space) ? 0 : (uint64_t)space.st_ino;
+}
+
 static uint8_t *ring_bytes_of(const struct lsb_transport *t, struct shm_segment *s, int32_t writer)
 {
 	uint8_t *after = (uint8_t *)&s->rings[t->world->size];
@@ -56,6 +64,7 @@ int shm_segment_make(struct lsb_transport *t, struct lsb_error *err)
 	}
 	t->mine->magic = SEGMENT_MAGIC;
 	t->mine->ring_bytes = t->ring_bytes;
+	t->mine->clock = own_clock();
 	t->mine->rank = (uint32_t)t->world->rank;
 	t->mine->size = (uint32_t)t->world->size;
 	memcpy(t->mine->nonce, t->world->nonce, sizeof(t->mine->nonce));
@@ -132,6 +141,7 @@ static int join_peer(struct lsb_transport *t, int32_t peer, const struct lsb_spa
 		return rc;
 	l->out = &l->theirs->rings[t->world->rank];
 	l->out_bytes = ring_bytes_of(t, l->theirs, t->world->rank);
+	l->has_other_clock = l->theirs->clock != t->mine->clock;
 	l->in = &t->mine->rings[peer];
 	l->in_bytes = ring_bytes_of(t, t->mine, peer);
 	if (a.pid != getpid()) {

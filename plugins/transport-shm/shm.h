@@ -67,6 +67,7 @@ struct shm_ring {
 /* What a segment begins with; rings[size] and then their bytes [size][ring_bytes] follow. */
 struct shm_segment {
 	uint64_t magic, ring_bytes;
+	uint64_t clock; /* equal for ranks with one clock: those of one time namespace */
 	uint32_t rank, size;
 	uint8_t nonce[16];
 	_Alignas(SHM_LINE) _Atomic uint32_t doorbell; /* a futex */
@@ -112,6 +113,7 @@ struct shm_link {
 	struct shm_request *current;	  /* the receive whose payload is arriving */
 	uint64_t sent_ns;		  /* of its header */
 	uint32_t tokens_used;		  /* of in->tokens */
+	uint32_t has_other_clock;	  /* its times mean nothing here */
 	uint32_t gone;			  /* it has left, or the link is broken */
 };
 

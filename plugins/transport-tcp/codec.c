@@ -41,10 +41,10 @@ int tcp_header_parse(const uint8_t from[TCP_HEADER_BYTES], uint32_t max_tag, uin
 	out->tag = (uint32_t)get_le(from + 4, 2);
 	out->bytes = get_le(from + 8, 8);
 	if (memcmp(from, message_magic, 4) != 0 || get_le(from + 6, 2) != 0)
-		return LSB_EPEER;
+		return LSB_EPROTO;
 	if (out->tag == TCP_TAG_BARRIER || out->tag == TCP_TAG_GOODBYE)
-		return out->bytes == 0 ? LSB_OK : LSB_EPEER;
-	return out->tag <= max_tag && out->bytes <= max_bytes ? LSB_OK : LSB_EPEER;
+		return out->bytes == 0 ? LSB_OK : LSB_EPROTO;
+	return out->tag <= max_tag && out->bytes <= max_bytes ? LSB_OK : LSB_EPROTO;
 }
 
 /*
@@ -82,7 +82,7 @@ int tcp_address_parse(const void *from, size_t bytes, struct tcp_address *out)
 	memset(out, 0, sizeof(*out));
 	if (bytes < 2 || at[0] != ADDRESS_VERSION || at[1] == 0 || at[1] > TCP_ENDPOINTS_MAX ||
 	    bytes != 2 + (size_t)at[1] * ENDPOINT_BYTES)
-		return LSB_EPEER;
+		return LSB_EPROTO;
 	out->n = at[1];
 	at += 2;
 	for (size_t i = 0; i < out->n; i++, at += ENDPOINT_BYTES) {
@@ -99,7 +99,7 @@ int tcp_address_parse(const void *from, size_t bytes, struct tcp_address *out)
 			memcpy(&v6->sin6_port, at + 2, 2);
 			memcpy(&v6->sin6_addr, at + 4, 16);
 		} else {
-			return LSB_EPEER;
+			return LSB_EPROTO;
 		}
 	}
 	return LSB_OK;
@@ -125,7 +125,7 @@ int tcp_hello_parse(const uint8_t from[TCP_HELLO_BYTES], struct tcp_hello *out)
 	out->to = (int32_t)get_le(from + 12, 4);
 	memcpy(out->challenge, from + 16, TCP_CHALLENGE_BYTES);
 	return memcmp(from, hello_magic, 4) == 0 && get_le(from + 4, 4) == HANDSHAKE_VERSION ? LSB_OK
-											     : LSB_EPEER;
+											     : LSB_EPROTO;
 }
 
 void tcp_welcome_format(uint8_t to[TCP_WELCOME_BYTES])
@@ -135,7 +135,7 @@ void tcp_welcome_format(uint8_t to[TCP_WELCOME_BYTES])
 
 int tcp_welcome_parse(const uint8_t from[TCP_WELCOME_BYTES])
 {
-	return memcmp(from, welcome_magic, TCP_WELCOME_BYTES) == 0 ? LSB_OK : LSB_EPEER;
+	return memcmp(from, welcome_magic, TCP_WELCOME_BYTES) == 0 ? LSB_OK : LSB_EPROTO;
 }
 
 /* The role inside the hash keeps one end's proof from being reflected as the other's. */

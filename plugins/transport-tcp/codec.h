@@ -47,7 +47,7 @@ struct tcp_header {
 };
 
 void tcp_header_format(const struct tcp_header *h, uint8_t to[TCP_HEADER_BYTES]);
-/* 0, or LSB_EPEER for what no honest peer sends. */
+/* 0, or LSB_EPROTO for what no honest peer sends. */
 int tcp_header_parse(const uint8_t from[TCP_HEADER_BYTES], uint32_t max_tag, uint64_t max_bytes,
 		     struct tcp_header *out);
 

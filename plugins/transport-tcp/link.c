@@ -51,11 +51,15 @@ static void request_done(struct lsb_transport *t, struct tcp_request *r, int sta
 	r->state = TCP_DONE;
 	if (r->is_own)
 		tcp_request_free(t, r);
+	else
+		t->n_untold++;
 }
 
 /* The link is of no use any more: its requests fail, and every barrier; other links go on. */
 static int link_lost(struct lsb_transport *t, struct tcp_link *l, int code, int64_t sys, const char *why)
 {
+	const int others = code == LSB_EINVAL ? LSB_EPEER : code; /* one was too long, not all */
+
 	lsb_fail(&t->ended, code, sys, "the TCP link with rank %d failed: %s", l->peer, why);
 	if (t->broken.code == LSB_OK)
 		t->broken = t->ended;
@@ -63,9 +67,9 @@ static int link_lost(struct lsb_transport *t, struct tcp_link *l, int code, int6
 		request_done(t, l->current, code);
 	l->current = NULL;
 	while (l->receives.head)
-		request_done(t, queue_take(&l->receives, &l->receives.head), LSB_EPEER);
+		request_done(t, queue_take(&l->receives, &l->receives.head), others);
 	while (l->sends.head)
-		request_done(t, queue_take(&l->sends, &l->sends.head), LSB_EPEER);
+		request_done(t, queue_take(&l->sends, &l->sends.head), others);
 	l->hung_up = l->lost = 1;
 	return -1;
 }
@@ -196,7 +200,7 @@ static int link_match(struct lsb_transport *t, struct tcp_link *l, struct tcp_re
 static int link_parse(struct lsb_transport *t, struct tcp_link *l, const uint8_t *at, struct tcp_header *h)
 {
 	if (tcp_header_parse(at, t->world->max_tag, t->world->max_message_bytes, h))
-		return link_lost(t, l, LSB_EPEER, 0, "it sent bytes that are no message header");
+		return link_lost(t, l, LSB_EPROTO, 0, "it sent bytes that are no message header");
 	return 0;
 }
 
@@ -303,6 +307,16 @@ static void note_arrival(struct lsb_transport *t, struct tcp_link *l, int draine
 		l->empty_ns = now;
 }
 
+/*
+ * How much to read beyond a large message. What is read into the stage is copied
+ * from there: where another large one is awaited, no more than would save a small
+ * message in between a system call of its own.
+ */
+static size_t room_behind(struct tcp_link *l, size_t room)
+{
+	return guess_receive(l) && room > TCP_BEHIND_BYTES ? TCP_BEHIND_BYTES : room;
+}
+
 int tcp_link_receive(struct lsb_transport *t, struct tcp_link *l, int flags)
 {
 	struct tcp_request *current = l->current;
@@ -314,14 +328,13 @@ int tcp_link_receive(struct lsb_transport *t, struct tcp_link *l, int flags)
 
 	if (current) {
 		part[0] = (struct iovec){ current->data + current->moved, current->bytes - current->moved };
-		part[1] = (struct iovec){ l->stage, TCP_STAGE_BYTES };
+		part[1] = (struct iovec){ l->stage, room_behind(l, TCP_STAGE_BYTES) };
 		message.msg_iovlen = l->receives.head ? 2 : 1; /* the next message, if one is awaited */
 	} else if (l->stage_end == 0 && (guess = guess_receive(l)) != NULL) {
 		room = (*guess)->bytes < TCP_GUESS_BYTES ? (size_t)(*guess)->bytes : TCP_GUESS_BYTES;
 		part[0] = (struct iovec){ l->stage, TCP_HEADER_BYTES };
 		part[1] = (struct iovec){ (*guess)->data, room };
-		part[2] = (struct iovec){ l->stage + TCP_HEADER_BYTES + room,
-					  TCP_STAGE_BYTES - TCP_HEADER_BYTES - room };
+		part[2] = (struct iovec){ l->stage + TCP_HEADER_BYTES + room, TCP_BEHIND_BYTES };
 		message.msg_iovlen = (*guess)->bytes <= TCP_GUESS_BYTES ? 3 : 2;
 	} else {
 		part[0] = (struct iovec){ l->stage + l->stage_end, TCP_STAGE_BYTES - l->stage_end };

@@ -37,6 +37,7 @@ enum {
 	TCP_GUESS_BYTES = 64 * 1024, /* payload that one read may put in place unseen */
 	TCP_GUESS_LEAST = 8192,	     /* a smaller message is copied faster than a vector is set up */
 	TCP_SMALL_BYTES = 1024,	     /* likewise when sending */
+	TCP_BEHIND_BYTES = 1024,     /* read behind a large message while another large one is awaited */
 	TCP_STAGE_BYTES = TCP_HEADER_BYTES + TCP_GUESS_BYTES + 4096,
 	TCP_SLICE_NS = 50 * 1000 * 1000, /* a blocking receive returns at least this often */
 	TCP_FRESH_NS = 20 * 1000,	 /* a socket seen empty this recently: what came, came now */
@@ -97,8 +98,8 @@ struct lsb_transport {
 	struct tcp_request *free_requests;
 	struct pollfd *polled; /* [world->size] */
 	uint32_t n_requests;   /* max_requests, and some for barriers and goodbyes */
-	uint32_t reserved;
-	int listener; /* -1 once connected */
+	uint32_t n_untold;     /* done, and not yet handed over */
+	int listener;	       /* -1 once connected */
 	uint32_t connected;
 	uint64_t now_ns; /* of the current look */
 	uint64_t watched_ns;

@@ -160,6 +160,7 @@ static int collect(struct lsb_transport *t, const uint32_t *requests, size_t n, 
 		good += r->status == LSB_OK;
 		status = r->status ? r->status : status;
 		tcp_request_free(t, r);
+		t->n_untold--;
 	}
 	if (status == LSB_OK || good)
 		return LSB_OK;
@@ -179,7 +180,8 @@ int tcp_wait_any(struct lsb_transport *t, const uint32_t *requests, size_t n, ui
 	uint64_t spin_until = 0;
 
 	for (int first = 1;; first = 0) {
-		const int rc = collect(t, requests, n, done, n_done, err);
+		/* the first time to see that all are pending; later, what is not done needs no second look */
+		const int rc = first || t->n_untold ? collect(t, requests, n, done, n_done, err) : LSB_OK;
 
 		if (rc || *n_done)
 			return rc;

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import socket
 import struct
+import subprocess
 import time
 
 import harness
@@ -59,6 +60,19 @@ def agents(folder):
 
 def ranks(folder):
     return [p for p in of_folder(folder) if words(p)[1:3] == [b"node", b"--fd"]]
+
+
+def other_mpi(folder, library):
+    """transport-mpi built with another MPI library into a folder of its own, for --plugins; a reason to skip instead."""
+    compiler = f"mpicc.{library}"
+    missing = needs(compiler)
+    if missing:
+        return None, missing
+    root, folder = pathlib.Path(__file__).parents[2], pathlib.Path(folder, library)
+    folder.mkdir()
+    subprocess.run([compiler, "-std=gnu11", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-I", root / "core/include",
+                    *(root / "plugins/transport-mpi").glob("*.c"), "-o", folder / "lsbench-transport-mpi.so"], check=True)
+    return folder, None
 
 
 class Case(harness.Case):

@@ -19,6 +19,12 @@ def suite(cases, mpirun, site="", **defaults):
         f"\n[hosts site]\nmpirun = {mpirun}\n{site}\n"
 
 
+def loopback_bytes():
+    """What has been sent over the loopback interface so far."""
+    line = next(row for row in open("/proc/net/dev") if row.strip().startswith("lo:"))
+    return int(line.split(":")[1].split()[8])
+
+
 class Test(engines.Case):
     def setUp(self):
         super().setUp()
@@ -198,6 +204,11 @@ class Test(engines.Case):
         self.vanish()
         header = json.loads((self.results / "journal.jsonl").read_text().split("\n")[0])
         self.assertEqual([p["launcher"] for p in header["points"]], ["mpirun", "mpirun", "mpirun", "local"])
+        plan = json.loads(self.lsbench("plan", "--json", "suite.ini").out)
+        self.assertEqual([p["launcher"] for p in plan["points"]], ["mpirun", "mpirun", "mpirun", "local"])
+        self.assertEqual(len({p["launcher_reason"] for p in plan["points"]}), 2)
+        text = self.lsbench("plan", "suite.ini").out
+        self.assertIn("launched by mpirun: a transport in this comparison needs MPI", text)
         self.assertEqual({line["status"] for line in self.journal()}, {"ok"}, self.reasons())
 
     def test_dead_rank_is_named_although_its_peer_waits_in_mpi(self):
@@ -207,6 +218,24 @@ class Test(engines.Case):
         self.vanish()
         self.assertRegex(self.points()["sick"]["reason"], "rank 1 on .*signal 9")
         self.assertEqual(self.points()["healthy"]["status"], "ok")
+
+    def test_routes_of_mpich_carry_what_they_say(self):
+        plugins, missing = engines.other_mpi(self.folder, "mpich")
+        if missing:
+            self.skipTest(missing)
+        before = loopback_bytes()
+        self.run_suite("[suite]\nname = routes\n[defaults]\nkind = link\nnodes = 2\nreps = 1\nhosts = site\n"
+                       "iterations = 100\nsizes = 1MiB\nlauncher = mpirun\norder = sequential\n"
+                       "[transport near]\nplugin = mpi\nvia = shm\n[transport far]\nplugin = mpi\nvia = tcp\n"
+                       "[case a]\nsweep.transport = near, far\n[hosts site]\nmpirun = mpirun.mpich\n",
+                       "--plugins", plugins)
+        self.vanish()
+        logs = "".join(path.read_text() for path in sorted((self.results / "logs").glob("*.log")))
+        self.assertRegex(logs, "MPICH.*its shared memory: rank 0 of 2")
+        self.assertRegex(logs, "MPICH.*its TCP: rank 1 of 2")
+        sent = sum(rank["bytes_sent"] for line in self.journal()[1:] for rank in line["ranks"])
+        self.assertGreater(sent, 1 << 20)
+        self.assertGreaterEqual(loopback_bytes() - before, sent, "the messages did not go over the network")
 
     def test_no_mpirun_waives_the_point(self):
         self.run_suite(suite("[case a]\nnodes = 2\nreps = 1\n", "mpirun-that-is-not-there"))

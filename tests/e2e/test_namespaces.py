@@ -133,6 +133,14 @@ class Test(test_ssh.Fixture):
         self.needs_filter()
         self.broken(lambda: self.filter("drop"))
 
+    def test_ranks_that_cannot_connect_fail_the_point_naming_a_host(self):
+        self.needs_filter()
+        self.filter("drop")  # from the beginning: the control channel is up, the data link is not
+        self.run_inside(self.suite("[case a]\nnodes = 2\nstall_timeout = 3s\n[case next]\nnodes = 1\n",
+                                   "node2, node3", order="sequential"), status=1)
+        self.assertRegex(self.points()["a"]["reason"], "rank [01] on node[23] failed in phase 'connect'")
+        self.assertEqual(self.points()["next"]["status"], "ok")
+
     def test_link_that_is_reset_fails_the_point_naming_a_host(self):
         self.needs_filter()
         self.broken(lambda: self.filter("ip protocol tcp reject with tcp reset"))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ranks that srun has started, in a Slurm cluster of the test's own: a controller and two nodes on this machine."""
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -110,11 +111,11 @@ class Test(engines.Case):
         return harness.suite(cases, **{"launcher": "srun", "hosts": "site", "reps": 1, **defaults}) + \
             f"[hosts site]\ncontrol_address = 127.0.0.1\n{site}\n"
 
-    def allocate(self, text, status=0, tasks=4, nodes=2):
+    def allocate(self, text, *arguments, status=0, tasks=4, nodes=2):
         """A run inside an allocation."""
         self.write(text)
         done = subprocess.run(["salloc", "-Q", f"-N{nodes}", f"-n{tasks}", harness.LSBENCH, "suite.ini", "--out",
-                               "results"], cwd=self.folder, env=self.environment, capture_output=True, text=True,
+                               "results", *map(str, arguments)], cwd=self.folder, env=self.environment, capture_output=True, text=True,
                               timeout=100, stdin=subprocess.DEVNULL)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         self.vanish()
@@ -153,11 +154,31 @@ class Test(engines.Case):
             self.skipTest("transport-mpi is not built")
         described = subprocess.run([harness.LSBENCH, "describe", "transport-mpi"], capture_output=True, text=True).stdout
         kinds = ("pmix", "pmi2") if "mpich" not in described.lower() else ("pmi2", "none")
-        self.allocate(self.suite(f"[case right]\nnodes = 2\n[case wrong]\nnodes = 2\nhosts = other\n[hosts other]\n"
-                                 f"control_address = 127.0.0.1\nsrun_mpi = {kinds[1]}\n", f"srun_mpi = {kinds[0]}",
+        self.allocate(self.suite(f"[case found]\nnodes = 2\n[case right]\nnodes = 2\nhosts = named\n[hosts named]\n"
+                                 f"control_address = 127.0.0.1\nsrun_mpi = {kinds[0]}\n[case wrong]\nnodes = 2\n"
+                                 f"hosts = other\n[hosts other]\ncontrol_address = 127.0.0.1\nsrun_mpi = {kinds[1]}\n",
                                  transport="mpi"), status=1)
+        self.assertEqual(self.points()["found"]["status"], "ok", self.reasons())
         self.assertEqual(self.points()["right"]["status"], "ok", self.reasons())
         self.assertEqual(self.points()["wrong"]["status"], "failed")
+
+    def test_mpich_gets_pmi2_without_being_told(self):
+        plugins, missing = engines.other_mpi(self.folder, "mpich")
+        if missing:
+            self.skipTest(missing)
+        self.allocate(self.suite("[case a]\nnodes = 2\n", transport="mpi"), "--plugins", plugins)
+        self.assertEqual(self.points()["a"]["status"], "ok", self.reasons())
+        self.assertIn("MPICH", (self.results / "logs/0.0.log").read_text())
+
+    def test_slurm_without_the_plumbing_waives_the_point(self):
+        if "transport-mpi" not in subprocess.run([harness.LSBENCH, "plugins"], capture_output=True, text=True).stdout:
+            self.skipTest("transport-mpi is not built")
+        self.script("srun", f'case "$1" in --mpi=list) echo "MPI plugin types are... none cray_shasta";; '
+                            f'*) exec {shutil.which("srun")} "$@";; esac\n')
+        self.environment["PATH"] = f"{self.folder}:{self.environment['PATH']}"
+        self.allocate(self.suite("[case a]\nnodes = 2\ntransport = mpi\n[case b]\nnodes = 2\n"))
+        self.assertEqual((self.points()["a"]["status"], self.points()["b"]["status"]), ("waived", "ok"))
+        self.assertRegex(self.points()["a"]["reason"], "speaks pmi.*none cray_shasta")
 
     def test_batch_script_of_the_manual_runs(self):
         page = (engines.pathlib.Path(__file__).parents[2] / "docs/launchers/slurm.md").read_text()

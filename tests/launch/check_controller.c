@@ -82,6 +82,7 @@ static void launch(const char *deed, int who, int size, struct lsb_outcome *out)
 			.threads = 1,
 			.top_p = 1,
 			.timeout_ns = 1,
+			.stall_ns = 1,
 			.max_records = 100,
 		};
 	ck_assert_int_eq(lsb_controller_launch(controller, &what, out, &err), 0);
@@ -285,6 +286,7 @@ START_TEST(interrupt_ends_the_launch_and_is_counted)
 		.threads = 1,
 		.top_p = 1,
 		.timeout_ns = 1,
+		.stall_ns = 1,
 	};
 	const struct lsb_launch what = {
 		.program = LSB_BINARY_DIR "/tests/launch/fake_node",

@@ -86,16 +86,18 @@ START_TEST(auto_follows_allocation_mpi_and_hosts)
 					      { "SLURM_JOB_NUM_NODES", "2" },
 					      { 0 } };
 
+	const char *why;
+
 	variables = none;
-	ck_assert_str_eq(lsb_launcher_choose(0, 0, get)->name, "local");
-	ck_assert_str_eq(lsb_launcher_choose(1, 0, get)->name, "mpirun");
-	ck_assert_str_eq(lsb_launcher_choose(1, 1, get)->name, "mpirun");
-	ck_assert_str_eq(lsb_launcher_choose(0, 1, get)->name, "ssh");
+	ck_assert_str_eq(lsb_launcher_choose(0, 0, get, &why)->name, "local");
+	ck_assert_str_eq(lsb_launcher_choose(1, 0, get, &why)->name, "mpirun");
+	ck_assert_str_eq(lsb_launcher_choose(1, 1, get, &why)->name, "mpirun");
+	ck_assert_str_eq(lsb_launcher_choose(0, 1, get, &why)->name, "ssh");
 	variables = one;
-	ck_assert_str_eq(lsb_launcher_choose(0, 0, get)->name, "local");
-	ck_assert_str_eq(lsb_launcher_choose(1, 0, get)->name, "srun");
+	ck_assert_str_eq(lsb_launcher_choose(0, 0, get, &why)->name, "local");
+	ck_assert_str_eq(lsb_launcher_choose(1, 0, get, &why)->name, "srun");
 	variables = two;
-	ck_assert_str_eq(lsb_launcher_choose(0, 0, get)->name, "srun");
+	ck_assert_str_eq(lsb_launcher_choose(0, 0, get, &why)->name, "srun");
 }
 END_TEST
 

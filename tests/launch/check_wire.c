@@ -185,6 +185,7 @@ static struct lsb_job sample(void)
 		.n_cpus = 2,
 		.cpus = cpus,
 		.timeout_ns = 600000000000u,
+		.stall_ns = 30000000000u,
 		.measure_peaks = 1,
 		.max_records = 1234,
 	};
@@ -278,6 +279,7 @@ static const struct bad_member {
 	{ "threads", "0" },
 	{ "threads", "1025" },
 	{ "timeout_ns", "0" },
+	{ "stall_ns", "0" },
 	{ "max_records", "16777217" },
 	{ "measure_peaks", "true" },
 };

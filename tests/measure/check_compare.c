@@ -335,6 +335,36 @@ START_TEST(points_that_differ_in_launcher_pinning_or_waiting_get_no_verdict)
 }
 END_TEST
 
+static void tell_wait(json_t *p, const char *mode)
+{
+	json_object_set_new(p, "ranks", json_pack("[{s:{s:s}}]", "transport", "wait", mode));
+}
+
+START_TEST(wait_modes_are_those_that_ranks_tell_not_those_that_suites_write)
+{
+	json_t *a = point("01", "one", "", 1.0), *b = point("02", "two", "", 2.0), *out;
+	const struct lsb_compare_options options = {
+		.first = "one", .second = "two", .metrics = metrics, .n_metrics = 2
+	};
+
+	set_param(b, "transport.wait", "hybrid"); /* what the other has by default */
+	tell_wait(a, "hybrid");
+	tell_wait(b, "hybrid");
+	out = within(summary_of(a, b), &options);
+	ck_assert(json_is_null(json_object_get(pair_of(out, 0), "confounded")));
+	json_decref(out);
+
+	a = point("01", "one", "", 1.0);
+	b = point("02", "two", "", 2.0);
+	tell_wait(a, "hybrid"); /* the defaults of two plugins */
+	tell_wait(b, "block");
+	out = within(summary_of(a, b), &options);
+	ck_assert_str_eq(json_string_value(json_object_get(pair_of(out, 0), "confounded")),
+			 "transport.wait is hybrid and block");
+	json_decref(out);
+}
+END_TEST
+
 START_TEST(unequal_work_leaves_rates_and_takes_times)
 {
 	json_t *b = point("02", "two", "", 2.0), *out;
@@ -451,6 +481,7 @@ int main(void)
 	tcase_add_test(tc, values_of_an_axis_choose_the_baseline);
 	tcase_add_test(tc, cases_pair_by_their_sweep_values);
 	tcase_add_test(tc, points_that_differ_in_launcher_pinning_or_waiting_get_no_verdict);
+	tcase_add_test(tc, wait_modes_are_those_that_ranks_tell_not_those_that_suites_write);
 	tcase_add_test(tc, unequal_work_leaves_rates_and_takes_times);
 	tcase_add_test(tc, answers_that_differ_are_told_where_the_same_was_asked);
 	tcase_add_test(tc, rounds_too_few_for_the_family_are_compared_as_samples);

@@ -51,7 +51,7 @@ static void teardown(void)
 
 static void expect_refused(const char *part)
 {
-	ck_assert_int_eq(lsb_plan_read(wire, bytes, &limits, &got, &err), LSB_EPEER);
+	ck_assert_int_eq(lsb_plan_read(wire, bytes, &limits, &got, &err), LSB_EPROTO);
 	ck_assert_msg(strstr(err.msg, part) != NULL, "'%s' does not say '%s'", err.msg, part);
 }
 
@@ -89,7 +89,7 @@ START_TEST(every_length_but_its_own_is_refused)
 
 	for (bytes = 0; bytes < sizeof(wire); bytes++)
 		if (bytes != own)
-			ck_assert_int_eq(lsb_plan_read(wire, bytes, &limits, &got, &err), LSB_EPEER);
+			ck_assert_int_eq(lsb_plan_read(wire, bytes, &limits, &got, &err), LSB_EPROTO);
 }
 END_TEST
 
@@ -189,12 +189,12 @@ START_TEST(ids_come_back_and_wrong_ones_are_refused)
 	ck_assert_int_eq(lsb_ids_read(wire, bytes, 8, 3, &back, &n, &err), LSB_OK);
 	ck_assert_uint_eq(n, 3);
 	ck_assert_int_eq(memcmp(back, ids, sizeof(ids)), 0);
-	ck_assert_int_eq(lsb_ids_read(wire, bytes, 9, 3, &back, &n, &err), LSB_EPEER);
-	ck_assert_int_eq(lsb_ids_read(wire, bytes, 8, 2, &back, &n, &err), LSB_EPEER);
-	ck_assert_int_eq(lsb_ids_read(wire, bytes - 4, 8, 3, &back, &n, &err), LSB_EPEER);
-	ck_assert_int_eq(lsb_ids_read(wire, 7, 8, 3, &back, &n, &err), LSB_EPEER);
+	ck_assert_int_eq(lsb_ids_read(wire, bytes, 9, 3, &back, &n, &err), LSB_EPROTO);
+	ck_assert_int_eq(lsb_ids_read(wire, bytes, 8, 2, &back, &n, &err), LSB_EPROTO);
+	ck_assert_int_eq(lsb_ids_read(wire, bytes - 4, 8, 3, &back, &n, &err), LSB_EPROTO);
+	ck_assert_int_eq(lsb_ids_read(wire, 7, 8, 3, &back, &n, &err), LSB_EPROTO);
 	wire[1] = UINT32_MAX;
-	ck_assert_int_eq(lsb_ids_read(wire, bytes, 8, 3, &back, &n, &err), LSB_EPEER);
+	ck_assert_int_eq(lsb_ids_read(wire, bytes, 8, 3, &back, &n, &err), LSB_EPROTO);
 	bytes = lsb_ids_write(8, NULL, 0, wire);
 	ck_assert_int_eq(lsb_ids_read(wire, bytes, 8, 3, &back, &n, &err), LSB_OK);
 	ck_assert_uint_eq(n, 0);

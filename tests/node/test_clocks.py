@@ -53,6 +53,13 @@ class Test(harness.Case):
             self.assertNotIn("clock", rank)
             self.assertEqual((clock["shared"], clock["known"], clock["misordered"]), (True, True, 0))
 
+    def test_injected_delay_is_counted_on_the_receivers_clock(self):
+        # Stamps of another clock would hold messages for a quarter of an hour, or not at all.
+        line = self.run_one(self.enter(), transport="fault:tcp", transport_delay="3ms", timeout="60s")
+        self.assertTrue((self.folder / "taken").exists())
+        delays = [row["transfer_s"] + row["wait_transfer_s"] + row["wait_s"] for row in line["ledger"]]
+        self.assertGreater(min(delays), 0.003)
+
     def test_known_offset_is_found_within_the_error_told(self):
         line = self.run_one(self.enter())
         self.assertTrue((self.folder / "taken").exists())

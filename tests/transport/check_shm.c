@@ -247,7 +247,7 @@ START_TEST(ring_with_nonsense_in_it_breaks_the_link_and_nothing_else)
 	memset((uint8_t *)&segment->rings[2], 0xee, 64); /* bytes of ring 0 */
 	atomic_store(&segment->rings[0].head, _i ? UINT64_C(1) << 40 : 64);
 	received = ranks_receive(&ranks, 1, 0, 1, in, sizeof(in));
-	ck_assert_int_eq(ranks_wait(&ranks, 1, received, SECOND, &done), LSB_EPEER);
+	ck_assert_int_eq(ranks_wait(&ranks, 1, received, SECOND, &done), LSB_EPROTO);
 	ck_assert_int_eq(ranks.ops->counters(ranks.t[1], &wire, &ranks.err[1]), LSB_OK);
 	ck_assert_uint_eq(wire.messages_received, 0);
 	ranks_close(&ranks);

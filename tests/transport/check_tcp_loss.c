@@ -195,7 +195,7 @@ START_TEST(malformed_header_breaks_the_link_and_names_the_rank)
 	start(2, 2);
 	received = ranks_receive(&ranks, 0, 1, 1, in, _i % 2 ? sizeof(in) : 1);
 	ck_assert_int_eq(send(socket_of(1, 0), malformed[_i].bytes, TCP_HEADER_BYTES, 0), TCP_HEADER_BYTES);
-	ck_assert_int_eq(ranks_wait(&ranks, 0, received, 60 * SECOND, &done), LSB_EPEER);
+	ck_assert_int_eq(ranks_wait(&ranks, 0, received, 60 * SECOND, &done), LSB_EPROTO);
 	check_names(0, "rank 1");
 	ranks_close(&ranks);
 }

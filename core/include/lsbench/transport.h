@@ -24,8 +24,10 @@
  * Failure. A peer that is gone (LSB_EPEER) takes what is pending with it and
  * everything asked of it later, and every barrier; messages between others go on,
  * since a replica may outlive another, unless the transport cannot (MPI ends all).
- * After LSB_EIO or LSB_EDEVICE the transport is broken: lsbench calls close and
- * fails the launch. Nothing blocks past its deadline.
+ * So does one that says what it must not (LSB_EPROTO): that is taken for a cause,
+ * a loss for a consequence of what befell the peer. After LSB_EIO or LSB_EDEVICE
+ * the transport is broken: lsbench calls close and fails the launch. Nothing blocks
+ * past its deadline.
  */
 #ifndef LSBENCH_TRANSPORT_H
 #define LSBENCH_TRANSPORT_H
@@ -47,6 +49,9 @@ enum {
 	LSB_TRANSPORT_STREAM_ORDERED = 1u << 0, /* honours lsb_buf.event, should it be set */
 	LSB_TRANSPORT_NEEDS_MPIRUN = 1u << 1,	/* ranks must be started by an MPI launcher */
 	LSB_TRANSPORT_SEES_ARRIVAL = 1u << 2,	/* fills lsb_completion.arrived_ns */
+	/* With NEEDS_MPIRUN: what its MPI asks of launchers that speak several languages (srun --mpi). */
+	LSB_TRANSPORT_SPEAKS_PMIX = 1u << 3,
+	LSB_TRANSPORT_SPEAKS_PMI2 = 1u << 4,
 };
 
 /* Who we are and how much will be asked. Fixed for the launch; lives as long as the handle. */
@@ -63,7 +68,7 @@ struct lsb_world {
 
 /* How one message ended. */
 struct lsb_completion {
-	int32_t status;	     /* LSB_OK, LSB_EPEER, LSB_EIO; LSB_EINVAL: longer than the receive */
+	int32_t status;	     /* LSB_OK, LSB_EPEER, LSB_EPROTO, LSB_EIO; LSB_EINVAL: longer than the receive */
 	uint32_t request;    /* which */
 	uint64_t bytes;	     /* of the message; 0 if it failed */
 	uint64_t arrived_ns; /* host clock, last byte reached this process; 0 if unknown */

@@ -53,13 +53,14 @@ enum lsb_status {
 	LSB_ENOMEM = -2,    /* host or device memory */
 	LSB_EIO = -3,	    /* a file or socket failed; lsb_error.sys has errno */
 	LSB_EUNAVAIL = -4,  /* cannot work on this machine; becomes "waived: <msg>" */
-	LSB_EPEER = -5,	    /* a peer is gone, or said something it must not */
+	LSB_EPEER = -5,	    /* a peer is gone, or cannot be reached */
 	LSB_ETIMEDOUT = -6, /* the deadline passed; still pending; hot paths may leave lsb_error alone */
 	LSB_ECANCELED = -7, /* lsbench asked for the end of the run */
 	LSB_EDEVICE = -8,   /* an accelerator failed; lsb_error.sys has its code */
 	LSB_EMODEL = -9,    /* the model file is wrong or of an unsupported kind */
 	LSB_EPLUGIN = -10,  /* a plugin file is missing, refused or broke its contract */
 	LSB_ESUITE = -11,   /* a suite or command line is wrong */
+	LSB_EPROTO = -12,   /* a peer said what it must not: this, and no loss of a peer, is the cause */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "cli/cli.h"
 #include "cli/plan.h"
+#include "launch/choose.h"
 #include "plugin/loader.h"
 
 static const char help[] =
@@ -178,23 +179,54 @@ static void choose_rate(const struct lsb_suite *suite, double gmac, char *basis,
 	}
 }
 
+/* Who would start the points; `prepared` has what is known of each. */
+static int choose_launchers(struct lsb_prepared *prepared, struct lsb_plan_facts *facts,
+			    struct lsb_error *err)
+{
+	const int rc = lsb_launchers_settle(prepared, err);
+
+	for (size_t i = 0; i < prepared->n_points && rc == LSB_OK; i++) {
+		const struct lsb_prepared_point *p = &prepared->points[i];
+
+		if (p->code && p->code != LSB_EUNAVAIL)
+			return lsb_fail(err, p->code, 0, "point '%s': %s", p->point->label, p->reason);
+		facts[i].launcher = p->launcher->name;
+		facts[i].why_launcher = p->why_launcher;
+		if (p->reason)
+			(void)snprintf(facts[i].waived, sizeof(facts[i].waived), "%s", p->reason);
+	}
+	return rc;
+}
+
 static int plan_points(const struct lsb_suite *suite, const char *folders, const struct arguments *a,
 		       struct lsb_error *err)
 {
 	struct lsb_plan_facts *facts = calloc(suite->n_points, sizeof(*facts));
+	struct lsb_prepared prepared = { .suite = suite,
+					 .points = calloc(suite->n_points, sizeof(*prepared.points)),
+					 .n_points = suite->n_points };
 	json_t *known = json_object();
 	struct lsb_plan_rate rate;
 	char basis[256];
-	int rc = facts && known ? LSB_OK : lsb_fail(err, LSB_ENOMEM, 0, "no memory to plan");
+	int rc = facts && known && prepared.points ? LSB_OK
+						   : lsb_fail(err, LSB_ENOMEM, 0, "no memory to plan");
 
 	choose_rate(suite, a->gmac, basis, sizeof(basis), &rate);
 	for (size_t i = 0; i < suite->n_points && rc == LSB_OK; i++) {
+		const struct lsb_point *p = prepared.points[i].point = &suite->points[i];
 		const json_t *reply = NULL;
 
-		rc = ask(&suite->points[i], folders, known, &reply, err);
+		rc = ask(p, folders, known, &reply, err);
 		if (rc == LSB_OK)
-			rc = lsb_plan_facts_find(&suite->points[i], reply, &rate, &facts[i], err);
+			rc = lsb_plan_facts_find(p, reply, &rate, &facts[i], err);
+		if (rc)
+			break;
+		prepared.points[i].code = *facts[i].waived ? LSB_EUNAVAIL : LSB_OK;
+		lsb_launcher_needs(&prepared.points[i],
+				   p->nodes > 1 ? json_object_get(reply, "transport") : NULL);
 	}
+	if (rc == LSB_OK)
+		rc = choose_launchers(&prepared, facts, err);
 	if (rc == LSB_OK && a->json)
 		rc = lsb_plan_print_json(suite, facts, &rate, a->origins, err);
 	else if (rc == LSB_OK)
@@ -202,6 +234,7 @@ static int plan_points(const struct lsb_suite *suite, const char *folders, const
 	for (size_t i = 0; facts && i < suite->n_points; i++)
 		lsb_plan_facts_free(&facts[i]);
 	free(facts);
+	lsb_prepared_free(&prepared);
 	json_decref(known);
 	return rc;
 }

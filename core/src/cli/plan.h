@@ -17,9 +17,11 @@ struct lsb_plan_rate {
 
 /* All sizes are of one launch. */
 struct lsb_plan_facts {
-	char waived[512];  /* why this cannot run here; "" if it can */
-	uint32_t *layers;  /* [stages], owned; NULL for kind = link, or when waived */
-	double *stage_mac; /* [stages], owned: multiply-accumulates of an average request */
+	char waived[512]; /* why this cannot run here; "" if it can */
+	const char *launcher,
+		*why_launcher; /* who would start it; how auto came to that, NULL if it is named */
+	uint32_t *layers;      /* [stages], owned; NULL for kind = link, or when waived */
+	double *stage_mac;     /* [stages], owned: multiply-accumulates of an average request */
 	char model_name[128];
 	uint32_t prompt_min_tok, prompt_max_tok;
 	double prompt_mean_tok, generated_mean_tok;

@@ -141,6 +141,8 @@ void lsb_plan_print_text(const struct lsb_suite *suite, const struct lsb_plan_fa
 		print_values(p, origins);
 		if (*facts[i].waived)
 			printf("    waived: %s\n", facts[i].waived);
+		else if (facts[i].why_launcher)
+			printf("    launched by %s: %s\n", facts[i].launcher, facts[i].why_launcher);
 		if (facts[i].layers)
 			print_shape(p, &facts[i]);
 		print_baselines(suite, i);
@@ -220,6 +222,8 @@ static json_t *describe_point(const struct lsb_suite *suite, size_t i, const str
 		json_object_set(out, "origins", places);
 	json_decref(places);
 	json_object_set_new(out, "baselines", describe_baselines(suite, i));
+	json_object_set_new(out, "launcher", text_or_null(f->launcher));
+	json_object_set_new(out, "launcher_reason", text_or_null(f->why_launcher));
 	json_object_set_new(out, "waived", text_or_null(*f->waived ? f->waived : NULL));
 	if (f->layers)
 		describe_shape(p, f, out);

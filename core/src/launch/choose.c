@@ -75,9 +75,9 @@ static void group_points(const struct lsb_prepared *p, size_t *parents)
 	}
 }
 
-/* The launcher of the group of root `root`, for those of its points that leave it open. */
+/* The launcher of the group of root `root`, for those of its points that leave it open, and why. */
 static const struct lsb_launcher *choose_for(const struct lsb_prepared *p, size_t *parents, size_t root,
-					     const char *(*environment)(const char *name))
+					     const char *(*environment)(const char *name), const char **why)
 {
 	int needs_mpi = 0, has_hosts = 0;
 	const struct lsb_launcher *named = NULL;
@@ -93,9 +93,10 @@ static const struct lsb_launcher *choose_for(const struct lsb_prepared *p, size_
 			named = lsb_launcher_find(q->point->launcher);
 	}
 	/* One that cannot bring up MPI is no choice for a group that needs it. */
+	*why = "a point that it is compared with names it";
 	if (named && (!needs_mpi || named->brings_mpi) && (!has_hosts || named->has_agents))
 		return named;
-	return lsb_launcher_choose(needs_mpi, has_hosts, environment);
+	return lsb_launcher_choose(needs_mpi, has_hosts, environment, why);
 }
 
 int lsb_launchers_choose(struct lsb_prepared *p, const char *(*environment)(const char *name),
@@ -110,10 +111,81 @@ int lsb_launchers_choose(struct lsb_prepared *p, const char *(*environment)(cons
 	for (size_t i = 0; i < p->n_points; i++) {
 		struct lsb_prepared_point *q = &p->points[i];
 
-		q->launcher = strcmp(q->point->launcher, "auto") == 0
-				      ? choose_for(p, parents, find_root(parents, i), environment)
-				      : lsb_launcher_find(q->point->launcher);
+		q->launcher =
+			strcmp(q->point->launcher, "auto") == 0
+				? choose_for(p, parents, find_root(parents, i), environment, &q->why_launcher)
+				: lsb_launcher_find(q->point->launcher);
 	}
 	free(parents);
 	return LSB_OK;
+}
+
+void lsb_launcher_needs(struct lsb_prepared_point *p, const json_t *transport)
+{
+	const char *pmi = json_string_value(json_object_get(transport, "pmi"));
+
+	p->needs_mpi = json_is_true(json_object_get(transport, "needs_mpirun"));
+	p->pmi = !pmi ? NULL : strcmp(pmi, "pmi2") == 0 ? "pmi2" : "pmix";
+}
+
+/* Whether the launcher that a point has got can start it here. */
+static int check(struct lsb_prepared_point *p, struct lsb_error *err)
+{
+	struct lsb_error why = { 0 };
+
+	if (p->code)
+		return LSB_OK;
+	if (p->needs_mpi && !p->launcher->brings_mpi)
+		p->code =
+			lsb_fail(&why, LSB_ESUITE, 0,
+				 "transport '%s' needs ranks that mpirun or srun has started, and launcher = "
+				 "%s: say launcher = auto",
+				 p->point->transport.name, p->launcher->name);
+	else if (p->point->n_hosts && !p->launcher->has_agents)
+		p->code =
+			lsb_fail(&why, LSB_ESUITE, 0,
+				 "launcher = local starts ranks on this machine alone, and hosts are named: "
+				 "say launcher = ssh, mpirun or auto");
+	else if (p->launcher->check)
+		p->code = p->launcher->check(p->point, p->pmi, &why);
+	if (p->point->n_hosts)
+		p->oversubscribed = 0;
+	if (p->code == LSB_OK)
+		return LSB_OK;
+	p->reason = strdup(why.msg);
+	return p->reason ? LSB_OK : lsb_fail(err, LSB_ENOMEM, 0, "no memory to choose launchers");
+}
+
+static const char *variable(const char *name)
+{
+	return getenv(name);
+}
+
+/*
+ * Points whose launcher was chosen for MPI's sake and is not here: those that need no MPI
+ * run without, all under the same one; only the others are waived.
+ */
+static int do_without_mpi(struct lsb_prepared_point *p, struct lsb_error *err)
+{
+	if (p->code != LSB_EUNAVAIL || p->needs_mpi || !p->launcher || !p->launcher->brings_mpi ||
+	    strcmp(p->point->launcher, "auto") != 0)
+		return LSB_OK;
+	p->launcher = lsb_launcher_choose(0, p->point->n_hosts > 0, variable, &p->why_launcher);
+	if (p->launcher->brings_mpi)
+		return LSB_OK;
+	free(p->reason);
+	p->reason = NULL;
+	p->code = LSB_OK;
+	return check(p, err);
+}
+
+int lsb_launchers_settle(struct lsb_prepared *p, struct lsb_error *err)
+{
+	int rc = lsb_launchers_choose(p, variable, err);
+
+	for (size_t i = 0; i < p->n_points && rc == LSB_OK; i++)
+		rc = check(&p->points[i], err);
+	for (size_t i = 0; i < p->n_points && rc == LSB_OK; i++)
+		rc = do_without_mpi(&p->points[i], err);
+	return rc;
 }

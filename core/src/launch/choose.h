@@ -19,4 +19,15 @@
 int lsb_launchers_choose(struct lsb_prepared *p, const char *(*environment)(const char *name),
 			 struct lsb_error *err);
 
+/* What an answer about a point's transport (FILES of plugin/inspect.h; NULL: none) says of its launcher. */
+void lsb_launcher_needs(struct lsb_prepared_point *p, const json_t *transport);
+
+/*
+ * Choose, and see whether each can start its points here: a point whose launcher
+ * cannot gets code and reason. Points that need no MPI do without a launcher that was
+ * chosen for others and is not here. Of each point, `point`, `code` and what
+ * lsb_launcher_needs sets must be there. LSB_ENOMEM.
+ */
+int lsb_launchers_settle(struct lsb_prepared *p, struct lsb_error *err);
+
 #endif

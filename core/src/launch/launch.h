@@ -49,7 +49,8 @@ struct lsb_launch_progress {
 struct lsb_launch {
 	const struct lsb_launcher *launcher; /* NULL: local */
 	const struct lsb_site *site;	     /* where it starts ranks; NULL: here */
-	const char *const *hosts;	     /* [size] of each rank; NULL: the launcher knows, or here */
+	const char *pmi;	  /* what the ranks' MPI speaks ("pmix"); NULL: nothing, or not told */
+	const char *const *hosts; /* [size] of each rank; NULL: the launcher knows, or here */
 	const json_t
 		*digests;    /* ranks elsewhere must have these files; the journal's provenance; NULL: any */
 	const char *program; /* of a rank; normally /proc/self/exe */

@@ -26,10 +26,11 @@ struct lsb_launcher {
 	int brings_mpi; /* what it starts is one world to MPI */
 
 	/*
-	 * Can it start this point's ranks? LSB_EUNAVAIL with a reason waives the
-	 * point; LSB_ESUITE: what the suite asks for, it cannot do. NULL: always.
+	 * Can it start this point's ranks, whose MPI speaks `pmi` (NULL: none, or
+	 * not told)? LSB_EUNAVAIL with a reason waives the point; LSB_ESUITE: what
+	 * the suite asks for, it cannot do. NULL: always.
 	 */
-	int (*check)(const struct lsb_point *point, struct lsb_error *err);
+	int (*check)(const struct lsb_point *point, const char *pmi, struct lsb_error *err);
 
 	/*
 	 * Start every rank of the launch, noting each process with
@@ -48,9 +49,10 @@ const struct lsb_launcher *lsb_launcher_find(const char *name);
 /*
  * The launcher for points that are compared with each other and leave the choice
  * open: within a Slurm allocation srun; mpirun where MPI is needed; ssh for other
- * hosts; else local. `environment` is getenv but in tests. Pure.
+ * hosts; else local. *why says so in words. `environment` is getenv but in tests. Pure.
  */
 const struct lsb_launcher *lsb_launcher_choose(int needs_mpi, int has_hosts,
-					       const char *(*environment)(const char *name));
+					       const char *(*environment)(const char *name),
+					       const char **why);
 
 #endif

@@ -56,11 +56,12 @@ static int find_family(const struct lsb_site *site, enum family *out, struct lsb
 	return LSB_OK;
 }
 
-static int check(const struct lsb_point *point, struct lsb_error *err)
+static int check(const struct lsb_point *point, const char *pmi, struct lsb_error *err)
 {
 	enum family family;
 	const int rc = find_family(&point->site, &family, err);
 
+	(void)pmi; /* whether it is the plugin's library, that one sees as it starts */
 	for (uint32_t i = 1; i < point->nodes && point->n_hosts; i++)
 		for (uint32_t k = 0; k + 1 < i; k++)
 			if (strcmp(point->hosts[i], point->hosts[k]) == 0 &&

@@ -232,7 +232,7 @@ static int ask_point(struct preparing *p, struct lsb_prepared_point *to, const j
 	if (json_is_string(json_object_get(*answer, "waived")))
 		return lsb_fail(err, LSB_EUNAVAIL, 0, "%s",
 				json_string_value(json_object_get(*answer, "waived")));
-	to->needs_mpi = json_is_true(json_object_get(json_object_get(*answer, "transport"), "needs_mpirun"));
+	lsb_launcher_needs(to, json_object_get(*answer, "transport"));
 	return LSB_OK;
 }
 
@@ -321,57 +321,6 @@ static int prepare_point(struct preparing *p, struct lsb_prepared_point *to, str
 		       : lsb_fail(err, LSB_ENOMEM, 0, "no memory to prepare points");
 }
 
-/* Whether the launcher that a point has got can start it here. */
-static int check_launcher(struct lsb_prepared_point *p, struct lsb_error *err)
-{
-	struct lsb_error why = { 0 };
-
-	if (p->code)
-		return LSB_OK;
-	if (p->needs_mpi && !p->launcher->brings_mpi)
-		p->code =
-			lsb_fail(&why, LSB_ESUITE, 0,
-				 "transport '%s' needs ranks that mpirun or srun has started, and launcher = "
-				 "%s: say launcher = auto",
-				 p->point->transport.name, p->launcher->name);
-	else if (p->point->n_hosts && !p->launcher->has_agents)
-		p->code =
-			lsb_fail(&why, LSB_ESUITE, 0,
-				 "launcher = local starts ranks on this machine alone, and hosts are named: "
-				 "say launcher = ssh, mpirun or auto");
-	else if (p->launcher->check)
-		p->code = p->launcher->check(p->point, &why);
-	if (p->point->n_hosts)
-		p->oversubscribed = 0;
-	if (p->code == LSB_OK)
-		return LSB_OK;
-	p->reason = strdup(why.msg);
-	return p->reason ? LSB_OK : lsb_fail(err, LSB_ENOMEM, 0, "no memory to prepare points");
-}
-
-static const char *variable(const char *name)
-{
-	return getenv(name);
-}
-
-/*
- * Points whose launcher was chosen for MPI's sake and is not here: those that need no MPI
- * run without, all under the same one; only the others are waived.
- */
-static int do_without_mpi(struct lsb_prepared_point *p, struct lsb_error *err)
-{
-	if (p->code != LSB_EUNAVAIL || p->needs_mpi || !p->launcher || !p->launcher->brings_mpi ||
-	    strcmp(p->point->launcher, "auto") != 0)
-		return LSB_OK;
-	p->launcher = lsb_launcher_choose(0, p->point->n_hosts > 0, variable);
-	if (p->launcher->brings_mpi)
-		return LSB_OK;
-	free(p->reason);
-	p->reason = NULL;
-	p->code = LSB_OK;
-	return check_launcher(p, err);
-}
-
 int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_prepared *out,
 		struct lsb_error *err)
 {
@@ -399,11 +348,7 @@ int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_p
 		rc = prepare_point(&p, &out->points[i], err);
 	}
 	if (rc == LSB_OK)
-		rc = lsb_launchers_choose(out, variable, err);
-	for (size_t i = 0; i < out->n_points && rc == LSB_OK; i++)
-		rc = check_launcher(&out->points[i], err);
-	for (size_t i = 0; i < out->n_points && rc == LSB_OK; i++)
-		rc = do_without_mpi(&out->points[i], err);
+		rc = lsb_launchers_settle(out, err);
 	lsb_machine_free(&p.machine);
 	json_decref(p.answers);
 	return rc;
@@ -475,6 +420,7 @@ void lsb_prepared_job(const struct lsb_prepared *p, const struct lsb_prepared_po
 		.n_cpus = point->threads,
 		.cpus = prepared->cpus + (size_t)rank * point->threads,
 		.timeout_ns = point->timeout_ns,
+		.stall_ns = point->stall_timeout_ns,
 		.max_records = prepared->max_records,
 	};
 	memcpy(out->nonce, nonce, sizeof(out->nonce));

@@ -26,6 +26,8 @@ struct lsb_prepared_point {
 	uint32_t *sizes; /* of kind = link: [n_sizes] bytes, the point's and its model's, ascending; owned */
 	uint32_t n_sizes;
 	const struct lsb_launcher *launcher; /* NULL: local */
+	const char *why_launcher;	     /* how `launcher = auto` came to it; NULL: the suite names it */
+	const char *pmi;		     /* what its transport's MPI speaks ("pmix"); NULL: not told */
 	int needs_mpi;			     /* its transport wants ranks that an MPI launcher has started */
 	int oversubscribed; /* as far as this machine tells: ranks elsewhere are placed once they are there */
 	char model_state[LSB_FILE_STATE]; /* of the model's file, from before its digest was taken */

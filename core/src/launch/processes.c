@@ -14,8 +14,12 @@
 #include "base/base.h"
 #include "launch/ranks.h"
 
-enum { LINGER_MS = 500 }; /* a channel may outlive its process by so much */
-#define MS 1000000u	  /* nanoseconds */
+/*
+ * A channel may outlive its process by so much. Both must have passed: a controller that was itself
+ * not running for a while has not yet read what lies there.
+ */
+enum { LINGER_MS = 500, LINGER_LOOKS = 10 };
+#define MS 1000000u /* nanoseconds */
 
 void launch_process_add(struct running *l, const char *name, pid_t pid, struct rank *rank, int is_rank)
 {
@@ -156,7 +160,7 @@ void launch_reap(struct running *l)
 			reap(p, l, now);
 		if (!p->reaped)
 			continue;
-		is_late = now - p->reaped_ns > LINGER_MS * (uint64_t)MS;
+		is_late = p->looks++ > LINGER_LOOKS && now - p->reaped_ns > LINGER_MS * (uint64_t)MS;
 		for (int32_t k = 0; k < l->n && is_late; k++)
 			if (!p->rank || p->rank == &l->ranks[k])
 				rank_close_pipe(&l->ranks[k]);

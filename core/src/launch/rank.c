@@ -210,7 +210,7 @@ static int take_result(struct rank *r, const char *payload, size_t length, struc
 	return LSB_OK;
 }
 
-/* Failures that other ranks' failures bring about. */
+/* Failures that other ranks' failures bring about; what a rank said wrong (LSB_EPROTO) is none. */
 static int is_consequence(int code)
 {
 	return code == LSB_EPEER || code == LSB_ECANCELED || code == LSB_ETIMEDOUT;
@@ -228,7 +228,7 @@ static int take_failure(struct rank *r, const char *payload, size_t length, stru
 	rank_copy_text(message, sizeof(message), json_string_value(json_object_get(root, "message")));
 	rank_copy_text(phase, sizeof(phase), json_string_value(json_object_get(root, "phase")));
 	json_decref(root);
-	if (code >= 0 || code < LSB_ESUITE)
+	if (code >= 0 || code < LSB_EPROTO)
 		code = LSB_EPEER;
 	r->state = RANK_FAILED;
 	rank_fail(r, is_consequence(code) ? CAUSE_CONSEQUENCE : CAUSE_STATEMENT, code, LOG_NONE,

@@ -61,6 +61,7 @@ struct process {
 	pid_t pid;
 	int reaped;
 	uint64_t reaped_ns;
+	uint32_t looks; /* at what it left behind, since then */
 	siginfo_t how;
 	int end_untold;
 	struct rank *rank; /* NULL: of all ranks */

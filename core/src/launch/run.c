@@ -183,6 +183,7 @@ static int launch_ranks(struct run *r, const struct lsb_order_slot *slot, struct
 	struct lsb_launch what = {
 		.launcher = prepared->launcher,
 		.site = &point->site,
+		.pmi = prepared->pmi,
 		.hosts = (const char *const *)point->hosts,
 		.digests = r->prepared->provenance,
 		.program = r->request->program ? r->request->program : "/proc/self/exe",

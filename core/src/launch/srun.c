@@ -4,10 +4,11 @@
  * rank, and each dials in.
  *
  * Which MPI plumbing srun offers its tasks must fit the MPI library: PMIx for
- * Open MPI, PMI-2 for MPICH. `srun_mpi` in [hosts X] says which; else PMIx
- * where Slurm has it. With the wrong one MPI starts ranks that know nothing of
- * each other, which transport-mpi finds and refuses. By default srun waits
- * forever for the others when one task has died: it is told not to.
+ * Open MPI, PMI-2 for MPICH. transport-mpi says which it was built with, and that
+ * Slurm has it is seen before anything starts; `srun_mpi` in [hosts X] overrules
+ * both. With the wrong one MPI starts ranks that know nothing of each other, which
+ * transport-mpi finds and refuses. By default srun waits forever for the others
+ * when one task has died: it is told not to.
  */
 #include <sodium.h>
 #include <stdlib.h>
@@ -17,7 +18,43 @@
 #include "launch/agent.h"
 #include "launch/command.h"
 
-static int check(const struct lsb_point *point, struct lsb_error *err)
+/* What `srun --mpi=list` prints, on one line; "" when it does not answer. */
+static void list_mpi(char *out, size_t bytes)
+{
+	const char *const arguments[] = { "srun", "--mpi=list", NULL };
+
+	if (command_ask("srun", arguments, out, bytes, NULL))
+		*out = '\0';
+	for (; *out; out++)
+		if (*out == '\n' || *out == '\t')
+			*out = ' ';
+}
+
+/* The plumbing that a point's ranks get: what the suite says, else what their MPI speaks, else any. */
+static const char *mpi_of(const struct lsb_site *site, const char *pmi)
+{
+	if (site && site->srun_mpi)
+		return site->srun_mpi;
+	return pmi ? pmi : "none";
+}
+
+static int check_mpi(const struct lsb_point *point, const char *pmi, struct lsb_error *err)
+{
+	char known[1024];
+
+	if (!pmi || point->site.srun_mpi)
+		return LSB_OK;
+	list_mpi(known, sizeof(known));
+	if (strstr(known, pmi))
+		return LSB_OK;
+	return lsb_fail(
+		err, LSB_EUNAVAIL, 0,
+		"transport '%s' needs a Slurm that speaks %s, and 'srun --mpi=list' knows none: '%.200s'; "
+		"launcher = mpirun may do, or srun_mpi in [hosts X] if you know better",
+		point->transport.name, pmi, known);
+}
+
+static int check(const struct lsb_point *point, const char *pmi, struct lsb_error *err)
 {
 	const char *tasks = getenv("SLURM_NTASKS");
 	char version[256];
@@ -34,7 +71,9 @@ static int check(const struct lsb_point *point, struct lsb_error *err)
 			"the allocation has %lld tasks, and %u ranks are wanted: ask for more (-n %u)",
 			(long long)n, point->nodes, point->nodes);
 	rc = command_ask_version("srun", "--version", version, sizeof(version), err);
-	return rc == LSB_EUNAVAIL ? lsb_fail(err, rc, 0, "there is no 'srun' here") : rc;
+	if (rc == LSB_EUNAVAIL)
+		return lsb_fail(err, rc, 0, "there is no 'srun' here");
+	return rc ? rc : check_mpi(point, pmi, err);
 }
 
 /* "alpha,beta": each host once; NULL when none are named. */
@@ -48,19 +87,10 @@ static char *list_hosts(const struct running *l)
 	return list.data;
 }
 
-static int has_pmix(void)
-{
-	const char *const arguments[] = { "srun", "--mpi=list", NULL };
-	char known[1024];
-
-	return command_ask("srun", arguments, known, sizeof(known), NULL) == LSB_OK &&
-	       strstr(known, "pmix") != NULL;
-}
-
 static int start(struct running *l, struct lsb_error *err)
 {
 	const struct lsb_site *site = l->what->site;
-	const char *nodes = getenv("SLURM_JOB_NUM_NODES"), *mpi = site ? site->srun_mpi : NULL;
+	const char *nodes = getenv("SLURM_JOB_NUM_NODES");
 	const int is_remote = l->what->hosts || !nodes || strcmp(nodes, "1") != 0;
 	char variable[LSB_SECRET_VARIABLE_BYTES] = "", *hosts = list_hosts(l);
 	struct command c = { 0 };
@@ -72,7 +102,7 @@ static int start(struct running *l, struct lsb_error *err)
 		command_add(&c, "--ntasks=%d", l->n);
 		if (hosts)
 			command_add(&c, "--nodelist=%s", hosts);
-		command_add(&c, "--mpi=%s", mpi ? mpi : has_pmix() ? "pmix" : "pmi2");
+		command_add(&c, "--mpi=%s", mpi_of(site, l->what->pmi));
 		command_add(&c, "--kill-on-bad-exit=1");
 		command_add(&c, "--wait=10");
 		command_add(&c, "--cpu-bind=none");

@@ -17,11 +17,12 @@
 #include "launch/command.h"
 #include "launch/spawn.h"
 
-static int check(const struct lsb_point *point, struct lsb_error *err)
+static int check(const struct lsb_point *point, const char *pmi, struct lsb_error *err)
 {
 	char version[256];
 	int rc;
 
+	(void)pmi;
 	if (!point->n_hosts)
 		return lsb_fail(err, LSB_ESUITE, 0, "launcher = ssh needs hosts = X and a section [hosts X]");
 	rc = command_ask_version("ssh", "-V", version, sizeof(version), err);

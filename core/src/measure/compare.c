@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "measure/compare_parts.h"
 #include "measure/launch_measure.h"
+#include "measure/scaling.h"
 #include "measure/summary.h"
 #include "measure/verdict.h"
 
@@ -31,8 +32,7 @@ static double median_of(const json_t *point, const char *metric)
 /* Why two points may differ by more than what is asked about, or NULL. `axis` may be NULL. */
 static json_t *confounded(const struct lsb_pair *pair, const char *axis)
 {
-	static const char *const waits[] = { "transport.wait", "transport.progress" };
-	const json_t *pa = json_object_get(pair->a, "params"), *pb = json_object_get(pair->b, "params");
+	const char *wait_a = lsb_wait_mode_told(pair->a), *wait_b = lsb_wait_mode_told(pair->b);
 
 	if (strcmp(text(pair->a, "launcher"), text(pair->b, "launcher")) != 0 &&
 	    !(axis && strcmp(axis, "launcher") == 0))
@@ -42,12 +42,13 @@ static json_t *confounded(const struct lsb_pair *pair, const char *axis)
 	    json_is_true(json_object_get(pair->b, "pinned")))
 		return json_sprintf("ranks are pinned in %s only",
 				    json_is_true(json_object_get(pair->a, "pinned")) ? "A" : "B");
-	for (size_t i = 0; i < LSB_COUNT(waits); i++)
-		if (strcmp(text(pa, waits[i]), text(pb, waits[i])) != 0 &&
-		    !(axis && strcmp(axis, waits[i]) == 0))
-			return json_sprintf("%s is %s and %s", waits[i],
-					    *text(pa, waits[i]) ? text(pa, waits[i]) : "the default",
-					    *text(pb, waits[i]) ? text(pb, waits[i]) : "the default");
+	if (!wait_a || !wait_b) {
+		wait_a = text(json_object_get(pair->a, "params"), "transport.wait");
+		wait_b = text(json_object_get(pair->b, "params"), "transport.wait");
+	}
+	if (strcmp(wait_a, wait_b) != 0 && !(axis && strcmp(axis, "transport.wait") == 0))
+		return json_sprintf("transport.wait is %s and %s", *wait_a ? wait_a : "the default",
+				    *wait_b ? wait_b : "the default");
 	return NULL;
 }
 

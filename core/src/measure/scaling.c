@@ -177,22 +177,29 @@ static char *unequal_work(const json_t *point, const json_t *baseline)
 	return NULL;
 }
 
-/* What the ranks say, else the suite; NULL: neither does, or there is nobody to wait for. */
-static const json_t *wait_mode(const json_t *point)
+const char *lsb_wait_mode_told(const json_t *point)
 {
 	const json_t *rank = json_array_get(json_object_get(point, "ranks"), 0);
-	const json_t *told = json_object_get(json_object_get(rank, "transport"), "wait");
+
+	return json_string_value(json_object_get(json_object_get(rank, "transport"), "wait"));
+}
+
+/* What the ranks say, else the suite; NULL: neither does, or there is nobody to wait for. */
+static const char *wait_mode(const json_t *point)
+{
+	const char *told = lsb_wait_mode_told(point);
 
 	if (number(point, "nodes") < 2)
 		return NULL;
-	return told ? told : json_object_get(json_object_get(point, "params"), "transport.wait");
+	return told ? told
+		    : json_string_value(json_object_get(json_object_get(point, "params"), "transport.wait"));
 }
 
 int lsb_wait_modes_agree(const json_t *a, const json_t *b)
 {
-	const json_t *mine = wait_mode(a), *theirs = wait_mode(b);
+	const char *mine = wait_mode(a), *theirs = wait_mode(b);
 
-	return !mine || !theirs || json_equal(mine, theirs);
+	return !mine || !theirs || strcmp(mine, theirs) == 0;
 }
 
 /* What beside the factors differs between point and baseline, and so may be the cause; NULL: nothing. */

@@ -12,6 +12,9 @@
  */
 void lsb_scaling_add(const json_t *header, json_t *summary);
 
+/* How the ranks of a point say that they waited for messages ("hybrid"); NULL when they do not tell. */
+const char *lsb_wait_mode_told(const json_t *point);
+
 /*
  * Whether two points wait for messages in the same way, as far as their ranks or
  * their suite tell. A point of one rank waits for nobody and agrees with all.

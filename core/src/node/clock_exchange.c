@@ -106,7 +106,7 @@ static int ask_once(struct lsb_clock_exchange *x, uint64_t number, int is_last, 
 		return rc;
 	if (get(x->reply.bytes, WORD_NUMBER) != number ||
 	    get(x->reply.bytes, WORD_SENT) < get(x->reply.bytes, WORD_GOT))
-		return lsb_fail(err, LSB_EPEER, 0, "rank %d answered another question about its clock",
+		return lsb_fail(err, LSB_EPROTO, 0, "rank %d answered another question about its clock",
 				x->rank + 1);
 	{
 		const int64_t there = (int64_t)(get(x->reply.bytes, WORD_GOT) - a);

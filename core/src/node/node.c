@@ -126,19 +126,21 @@ static int prepare_launch(struct lsb_session *s, uint64_t started_ns, struct lsb
 
 	lsb_control_phase(s->control, "plugins");
 	rc = lsb_session_plugins(s, err);
-	if (rc == LSB_OK)
-		rc = send_address(s, err);
 	if (rc)
 		return rc;
 	s->phases.spawn_s = (double)(lsb_now_ns() - started_ns) * 1e-9;
 	lsb_control_phase(s->control, "load");
 	rc = lsb_session_load(s, err);
-	if (rc)
-		return rc;
-	lsb_control_phase(s->control, "connect");
-	rc = expect(s, LSB_FRAME_ADDRESSES, &payload, &length, err);
+	/* The addresses come back once all ranks have loaded: nobody waits for a slow disk while connecting.
+	 */
 	if (rc == LSB_OK)
+		rc = send_address(s, err);
+	if (rc == LSB_OK)
+		rc = expect(s, LSB_FRAME_ADDRESSES, &payload, &length, err);
+	if (rc == LSB_OK) {
+		lsb_control_phase(s->control, "connect");
 		rc = lsb_session_connect(s, payload, length, err);
+	}
 	free(payload);
 	if (rc)
 		return rc;

@@ -138,7 +138,7 @@ static int round_trip(struct probe *p, uint64_t bytes, uint64_t *took_ns, struct
 	if (rc == LSB_OK)
 		rc = finish(p, question, &ignored, err);
 	if (rc == LSB_OK && got != bytes)
-		rc = lsb_fail(err, LSB_EPEER, 0, "rank %d answered %llu bytes with %llu", p->peer,
+		rc = lsb_fail(err, LSB_EPROTO, 0, "rank %d answered %llu bytes with %llu", p->peer,
 			      (unsigned long long)bytes, (unsigned long long)got);
 	return rc;
 }
@@ -206,7 +206,7 @@ static int answer(struct probe *p, uint32_t request, struct lsb_error *err)
 		if (rc || bytes == 0)
 			return rc;
 		if (bytes > p->peaks->buffers[at].bytes)
-			return lsb_fail(err, LSB_EPEER, 0, "rank %d sent more than was asked for", p->peer);
+			return lsb_fail(err, LSB_EPROTO, 0, "rank %d sent more than was asked for", p->peer);
 		rc = begin(p, 0, !at, p->peaks->buffers[!at].bytes, &next, err);
 		if (rc == LSB_OK)
 			rc = begin(p, 1, at, bytes, &back, err);

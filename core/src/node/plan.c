@@ -68,44 +68,44 @@ static int plan_check_content(const struct lsb_plan *plan, const struct lsb_plan
 	uint32_t outputs = 0;
 
 	if (plan->flags & ~(uint32_t)LSB_PLAN_END)
-		return lsb_fail(err, LSB_EPEER, 0, "step plan %u has unknown flags 0x%x", plan->step,
+		return lsb_fail(err, LSB_EPROTO, 0, "step plan %u has unknown flags 0x%x", plan->step,
 				plan->flags);
 	if (((plan->flags & LSB_PLAN_END) != 0) != (plan->n_tokens == 0) ||
 	    (plan->n_tokens == 0 && plan->n_clear))
-		return lsb_fail(err, LSB_EPEER, 0,
+		return lsb_fail(err, LSB_EPROTO, 0,
 				"step plan %u has %u tokens, %u slots to clear and flags 0x%x", plan->step,
 				plan->n_tokens, plan->n_clear, plan->flags);
 	if (plan->lane >= limits->slots)
-		return lsb_fail(err, LSB_EPEER, 0, "step plan %u is for lane %u, and there are %u slots",
+		return lsb_fail(err, LSB_EPROTO, 0, "step plan %u is for lane %u, and there are %u slots",
 				plan->step, plan->lane, limits->slots);
 	for (uint32_t i = 0; i < plan->n_tokens; i++) {
 		const struct lsb_token *token = &plan->tokens[i];
 
 		if (token->slot >= limits->slots || token->position >= limits->context)
-			return lsb_fail(err, LSB_EPEER, 0,
+			return lsb_fail(err, LSB_EPROTO, 0,
 					"step plan %u: token %u has slot %u, position %u outside %u x %u",
 					plan->step, i, token->slot, token->position, limits->slots,
 					limits->context);
 		if (token->flags & ~(uint32_t)LSB_TOKEN_OUTPUT)
-			return lsb_fail(err, LSB_EPEER, 0, "step plan %u: token %u has unknown flags 0x%x",
+			return lsb_fail(err, LSB_EPROTO, 0, "step plan %u: token %u has unknown flags 0x%x",
 					plan->step, i, token->flags);
 		outputs += token->flags & LSB_TOKEN_OUTPUT;
 	}
 	if (outputs != plan->n_outputs)
-		return lsb_fail(err, LSB_EPEER, 0, "step plan %u: %u tokens want output, %u announced",
+		return lsb_fail(err, LSB_EPROTO, 0, "step plan %u: %u tokens want output, %u announced",
 				plan->step, outputs, plan->n_outputs);
 	for (uint32_t i = 0; i < plan->n_outputs; i++) {
 		const struct lsb_sampling *how = &plan->sampling[i];
 
 		if (!(how->temperature >= 0 && how->temperature <= FLT_MAX) ||
 		    !(how->top_p > 0 && how->top_p <= 1))
-			return lsb_fail(err, LSB_EPEER, 0,
+			return lsb_fail(err, LSB_EPROTO, 0,
 					"step plan %u: output %u has temperature %g and top_p %g", plan->step,
 					i, (double)how->temperature, (double)how->top_p);
 	}
 	for (uint32_t i = 0; i < plan->n_clear; i++)
 		if (plan->clear[i] >= limits->slots)
-			return lsb_fail(err, LSB_EPEER, 0, "step plan %u clears slot %u of %u", plan->step,
+			return lsb_fail(err, LSB_EPROTO, 0, "step plan %u clears slot %u of %u", plan->step,
 					plan->clear[i], limits->slots);
 	return LSB_OK;
 }
@@ -117,25 +117,25 @@ int lsb_plan_read(const void *from, size_t bytes, const struct lsb_plan_limits *
 	struct plan_header header;
 
 	if (bytes < sizeof(header))
-		return lsb_fail(err, LSB_EPEER, 0, "a step plan of %zu bytes is too short", bytes);
+		return lsb_fail(err, LSB_EPROTO, 0, "a step plan of %zu bytes is too short", bytes);
 	memcpy(&header, at, sizeof(header));
 	at += sizeof(header);
 	if (header.magic != PLAN_MAGIC)
-		return lsb_fail(err, LSB_EPEER, 0,
+		return lsb_fail(err, LSB_EPROTO, 0,
 				"not a step plan of this version (magic 0x%08x, wanted 0x%08x)", header.magic,
 				PLAN_MAGIC);
 	if (header.reserved)
-		return lsb_fail(err, LSB_EPEER, 0, "step plan %u: its reserved word is 0x%x", header.step,
+		return lsb_fail(err, LSB_EPROTO, 0, "step plan %u: its reserved word is 0x%x", header.step,
 				header.reserved);
 	if (header.n_tokens > limits->max_tokens || header.n_outputs > limits->max_outputs ||
 	    header.n_clear > limits->slots)
-		return lsb_fail(err, LSB_EPEER, 0,
+		return lsb_fail(err, LSB_EPROTO, 0,
 				"step plan %u is too large: %u tokens, %u outputs, %u slots to clear",
 				header.step, header.n_tokens, header.n_outputs, header.n_clear);
 	if (bytes != sizeof(header) + header.n_tokens * sizeof(struct lsb_token) +
 			     header.n_outputs * sizeof(struct lsb_sampling) +
 			     header.n_clear * sizeof(uint32_t))
-		return lsb_fail(err, LSB_EPEER, 0, "step plan %u has %zu bytes, not what its counts say",
+		return lsb_fail(err, LSB_EPROTO, 0, "step plan %u has %zu bytes, not what its counts say",
 				header.step, bytes);
 	plan->flags = header.flags;
 	plan->step = header.step;
@@ -167,13 +167,13 @@ int lsb_ids_read(const void *from, size_t bytes, uint32_t step, uint32_t max_out
 	struct ids_header header;
 
 	if (bytes < sizeof(header))
-		return lsb_fail(err, LSB_EPEER, 0, "an ids message of %zu bytes is too short", bytes);
+		return lsb_fail(err, LSB_EPROTO, 0, "an ids message of %zu bytes is too short", bytes);
 	memcpy(&header, from, sizeof(header));
 	if (header.step != step)
-		return lsb_fail(err, LSB_EPEER, 0, "ids of step %u came where step %u was due", header.step,
+		return lsb_fail(err, LSB_EPROTO, 0, "ids of step %u came where step %u was due", header.step,
 				step);
 	if (header.n > max_outputs || bytes != sizeof(header) + header.n * sizeof(int32_t))
-		return lsb_fail(err, LSB_EPEER, 0, "ids of step %u: %u ids in %zu bytes", step, header.n,
+		return lsb_fail(err, LSB_EPROTO, 0, "ids of step %u: %u ids in %zu bytes", step, header.n,
 				bytes);
 	*ids = (const int32_t *)((const char *)from + sizeof(header));
 	*n = header.n;

@@ -37,12 +37,12 @@ size_t lsb_ids_bytes(uint32_t max_outputs);		     /* largest ids message */
 
 /* Returns the bytes written to `to`, which has lsb_plan_bytes. */
 size_t lsb_plan_write(const struct lsb_plan *plan, void *to);
-/* Checks everything against `limits` and fills *plan's arrays. LSB_EPEER when wrong. */
+/* Checks everything against `limits` and fills *plan's arrays. LSB_EPROTO when wrong. */
 int lsb_plan_read(const void *from, size_t bytes, const struct lsb_plan_limits *limits, struct lsb_plan *plan,
 		  struct lsb_error *err);
 
 size_t lsb_ids_write(uint32_t step, const int32_t *ids, uint32_t n, void *to);
-/* *ids points into `from`. LSB_EPEER when the message is not for `step` or too long. */
+/* *ids points into `from`. LSB_EPROTO when the message is not for `step` or too long. */
 int lsb_ids_read(const void *from, size_t bytes, uint32_t step, uint32_t max_outputs, const int32_t **ids,
 		 uint32_t *n, struct lsb_error *err);
 

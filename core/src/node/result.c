@@ -120,6 +120,7 @@ static void add_identity(const struct lsb_session *s, json_t *rank)
 {
 	json_t *cpus = json_array();
 	struct lsb_identity machine;
+	char wait[32];
 
 	lsb_identity_tell(&machine);
 	set_integer(rank, "rank", (uint64_t)s->job.rank);
@@ -134,9 +135,12 @@ static void add_identity(const struct lsb_session *s, json_t *rank)
 	json_object_set_new(rank, "cpus", cpus);
 	if (s->transport)
 		json_object_set_new(rank, "transport",
-				    json_pack("{s:s, s:o, s:s?}", "name", s->job.transport.name, "version",
-					      text_value(s->transport->plugin.version), "path",
-					      s->loop ? lsb_stage_path(s->loop) : NULL));
+				    json_pack("{s:s, s:o, s:s?, s:o}", "name", s->job.transport.name,
+					      "version", text_value(s->transport->plugin.version), "path",
+					      s->loop ? lsb_stage_path(s->loop) : NULL, "wait",
+					      lsb_loaded_choice(s->transport, "wait", wait, sizeof(wait))
+						      ? text_value(wait)
+						      : json_null()));
 	if (!s->backend)
 		return;
 	json_object_set_new(rank, "backend",

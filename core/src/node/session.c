@@ -14,9 +14,6 @@ enum {
 	CLOCK_REQUESTS = 3, /* of lsb_clock_exchange at once: a question, an answer, a send */
 };
 
-/* All ranks connect at the same moment, their models loaded: who is not there by then never comes. */
-#define CONNECT_NS ((uint64_t)60 * 1000000000u)
-
 /* Load and configure one plugin of the job; a NULL name is left out. */
 static int load_plugin(const struct lsb_session *s, enum lsb_kind kind, const struct lsb_job_plugin *plugin,
 		       struct lsb_loaded **out, struct lsb_error *err)
@@ -315,8 +312,7 @@ static void compare_clocks(struct lsb_session *s, const unsigned char *bytes)
 	*x = (struct lsb_clock_exchange){ .transport = s->transport,
 					  .transport_handle = s->transport_handle,
 					  .status = s->status,
-					  .rank = s->job.rank,
-					  .timeout_ns = s->job.timeout_ns };
+					  .rank = s->job.rank };
 	for (int32_t i = 1; i < s->job.size; i++) {
 		const unsigned char *a = bytes + (size_t)(i - 1) * ADDRESS_ROOM, *b = a + ADDRESS_ROOM;
 
@@ -361,8 +357,7 @@ static int parse_addresses(const struct lsb_session *s, const char *text, size_t
 
 int lsb_session_connect(struct lsb_session *s, const char *addresses, size_t length, struct lsb_error *err)
 {
-	const uint64_t t0 = lsb_now_ns(),
-		       limit_ns = s->job.timeout_ns < CONNECT_NS ? s->job.timeout_ns : CONNECT_NS;
+	const uint64_t t0 = lsb_now_ns();
 	unsigned char *bytes;
 	struct lsb_span *spans;
 	int rc = LSB_OK;
@@ -379,7 +374,7 @@ int lsb_session_connect(struct lsb_session *s, const char *addresses, size_t len
 			*err = (struct lsb_error){ 0 };
 			rc = lsb_plugin_result(s->transport, "connect",
 					       s->transport->ops.transport.connect(s->transport_handle, spans,
-										   t0 + limit_ns, err),
+										   t0 + s->job.stall_ns, err),
 					       err);
 		}
 		free(bytes);

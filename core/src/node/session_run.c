@@ -15,28 +15,28 @@
 
 enum { WARMUP_TOKENS = 4 /* new tokens of each warm-up request */ };
 
-/* All ranks have arrived here; nothing to wait for alone. */
-static int barrier(struct lsb_session *s, struct lsb_error *err)
+/* All ranks have arrived here, within `limit_ns`. */
+static int barrier(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *err)
 {
 	if (!s->transport)
 		return LSB_OK;
 	*err = (struct lsb_error){ 0 };
-	return lsb_plugin_result(s->transport, "barrier",
-				 s->transport->ops.transport.barrier(s->transport_handle,
-								     lsb_now_ns() + s->job.timeout_ns, err),
-				 err);
+	return lsb_plugin_result(
+		s->transport, "barrier",
+		s->transport->ops.transport.barrier(s->transport_handle, lsb_now_ns() + limit_ns, err), err);
 }
 
-/* Compare clocks with neighbours that have others, all ranks at the same time. */
-static int exchange_clocks(struct lsb_session *s, struct lsb_error *err)
+/* Compare clocks with neighbours that have others; all ranks begin within `limit_ns`. */
+static int exchange_clocks(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *err)
 {
 	int rc;
 
 	if (!s->compares_clocks)
 		return LSB_OK;
+	s->clocks.timeout_ns = limit_ns;
 	rc = lsb_clock_exchange_post(&s->clocks, err);
 	if (rc == LSB_OK)
-		rc = barrier(s, err);
+		rc = barrier(s, limit_ns, err);
 	return rc ? rc : lsb_clock_exchange_run(&s->clocks, err);
 }
 
@@ -50,8 +50,9 @@ static double cpu_seconds(void)
 		       : (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* One pass over this replica's requests, or through what the first stage sends. */
-static int run_pass(struct lsb_session *s, struct lsb_error *err)
+/* One pass over this replica's requests, or through what the first stage sends; all begin within `limit_ns`.
+ */
+static int run_pass(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *err)
 {
 	const struct lsb_scheduler_limits limits = lsb_session_scheduler_limits(s);
 	struct lsb_scheduler *scheduler = NULL;
@@ -65,7 +66,7 @@ static int run_pass(struct lsb_session *s, struct lsb_error *err)
 		rc = lsb_scheduler_open(&limits, s->requests.sequences, s->requests.n, &scheduler, err);
 	arrived_ns = lsb_now_ns();
 	if (rc == LSB_OK)
-		rc = barrier(s, err);
+		rc = barrier(s, limit_ns, err);
 	if (rc == LSB_OK) {
 		lsb_recorder_reset(&s->recorder);
 		lsb_energy_read(LSB_ENERGY_FOLDER, &before);
@@ -161,7 +162,7 @@ static int run_links(struct lsb_session *s, struct lsb_error *err)
 	s->peak_memory_bytes = peak_resident_bytes();
 	if (rc == LSB_OK)
 		rc = read_counters(s, err);
-	return rc ? rc : barrier(s, err);
+	return rc ? rc : barrier(s, s->job.timeout_ns, err);
 }
 
 /*
@@ -193,7 +194,7 @@ static int await_replicas(struct lsb_session *s, struct lsb_error *err)
 /* What takes all ranks: clocks compared again, peaks of machine and links. */
 static int measure_together(struct lsb_session *s, struct lsb_error *err)
 {
-	int rc = exchange_clocks(s, err);
+	int rc = exchange_clocks(s, s->job.timeout_ns, err);
 
 	if (rc == LSB_OK && s->job.measure_peaks)
 		rc = measure_peaks(s, err);
@@ -207,20 +208,21 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 
 	if (lsb_session_is_link(s))
 		return run_links(s, err);
+	/* All were ready a moment ago; of replicas, each ends a pass at its own time. */
 	lsb_control_phase(s->control, "clocks");
-	rc = exchange_clocks(s, err);
+	rc = exchange_clocks(s, s->job.stall_ns, err);
 	t0 = lsb_now_ns();
 	lsb_host_set_progress(lsb_stage_progress, s->loop);
 	if (rc == LSB_OK && s->job.warmup) {
 		lsb_control_phase(s->control, "warmup");
 		lsb_requests_warmup(&s->requests, s->job.warmup, WARMUP_TOKENS);
-		rc = run_pass(s, err);
+		rc = run_pass(s, s->job.stall_ns, err);
 		lsb_requests_rewind(&s->requests);
 		s->phases.warmup_s = lsb_session_seconds_since(t0);
 	}
 	if (rc == LSB_OK) {
 		lsb_control_phase(s->control, "run");
-		rc = run_pass(s, err);
+		rc = run_pass(s, s->job.warmup ? s->job.timeout_ns : s->job.stall_ns, err);
 		s->phases.run_s = (double)(s->run_t1_ns - s->run_t0_ns) * 1e-9;
 	}
 	lsb_host_set_progress(NULL, NULL);
@@ -237,5 +239,5 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 		rc = lsb_requests_judge(&s->requests, s->workload, s->workload_handle, s->backend,
 					s->backend_handle, err);
 	/* Nobody hangs up while another still measures or reads. */
-	return rc || s->is_bereft ? rc : barrier(s, err);
+	return rc || s->is_bereft ? rc : barrier(s, s->job.timeout_ns, err);
 }

@@ -32,8 +32,8 @@ static int absorb_ids(struct lsb_stage *s, const int32_t *ids, uint32_t n, struc
 	const uint64_t now = lsb_now_ns();
 
 	if (lsb_scheduler_complete(s->scheduler, ids, n, s->touched))
-		return lsb_fail(err, LSB_EPEER, 0, "step %u gave %u ids, not what was asked for", s->next_ids,
-				n);
+		return lsb_fail(err, LSB_EPROTO, 0, "step %u gave %u ids, not what was asked for",
+				s->next_ids, n);
 	s->next_ids++;
 	s->sink->tokens(s->sink->user, s->touched, n, now);
 	atomic_fetch_add_explicit(&s->setup.status->tokens, n, memory_order_relaxed);
@@ -114,7 +114,7 @@ static int receive_plan(struct lsb_stage *s, struct lsb_error *err)
 	if (rc)
 		return rc;
 	if (plan->step != s->next_step)
-		return lsb_fail(err, LSB_EPEER, 0, "the plan of step %u came where step %u was due",
+		return lsb_fail(err, LSB_EPROTO, 0, "the plan of step %u came where step %u was due",
 				plan->step, s->next_step);
 	s->pass_over = (plan->flags & LSB_PLAN_END) != 0;
 	s->has_plan = !s->pass_over;
@@ -196,7 +196,7 @@ static int submit(struct lsb_stage *s, struct lsb_work *work, struct lsb_error *
 	if (rc == LSB_OK && !s->is_first)
 		rc = lsb_inbox_take(&s->hidden_in, &in, err);
 	if (rc == LSB_OK && in && in->bytes != lsb_stage_hidden_bytes(s, plan->n_tokens))
-		rc = lsb_fail(err, LSB_EPEER, 0, "step %u: %llu bytes of hidden states for %u tokens",
+		rc = lsb_fail(err, LSB_EPROTO, 0, "step %u: %llu bytes of hidden states for %u tokens",
 			      plan->step, (unsigned long long)in->bytes, plan->n_tokens);
 	if (rc == LSB_OK && !s->is_last)
 		rc = lsb_stage_acquire(s, &s->hidden_out, &out, err);

@@ -147,7 +147,8 @@ static json_t *describe_bits(uint32_t bits, const char *const *names, size_t n)
 static json_t *describe(const struct lsb_asker *to, const struct lsb_loaded *l)
 {
 	static const char *const memory[] = { "host", "pinned", "cuda" };
-	static const char *const flags[] = { "stream-ordered", "needs-mpirun", "sees-arrival" };
+	static const char *const flags[] = { "stream-ordered", "needs-mpirun", "sees-arrival", "speaks-pmix",
+					     "speaks-pmi2" };
 	const struct lsb_plugin *p = &l->plugin;
 	const int is_transport = p->kind == LSB_TRANSPORT;
 	struct lsb_error why = { 0 };

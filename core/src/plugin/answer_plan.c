@@ -127,8 +127,10 @@ static int part_open(struct plan *p, enum lsb_kind kind, struct lsb_loaded **out
 	part = json_object();
 	json_object_set_new(p->reply, lsb_kind_name(kind), part);
 	rc = files_describe(p, *out, name, part, err);
-	if (rc == LSB_OK && kind == LSB_TRANSPORT)
+	if (rc == LSB_OK && kind == LSB_TRANSPORT) {
 		json_object_set_new(part, "needs_mpirun", json_boolean(lsb_loaded_needs_mpirun(*out)));
+		json_object_set_new(part, "pmi", lsb_answer_text(lsb_loaded_pmi(*out)));
+	}
 	return rc ? rc : lsb_answer_probe(p->to, *out, err);
 }
 

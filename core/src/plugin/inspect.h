@@ -23,12 +23,12 @@
  *     -> {"backend": FILES, "transport": FILES, "workload": FILES, "data", "waived",
  *         "model", "prompt_tokens", "max_new"}
  *     FILES = {"name", "version", "path", "sha256", "files": {path: sha256}}; "files" covers a whole chain.
- *             transport has "needs_mpirun" as well, backend "device", workload "count".
- *     "data" = {path: sha256} of the files that options name.
- *     "waived" = null, or why one of the three cannot work here; then what comes after is absent.
- *     "model" = {"name", "layers", "hidden", "hidden_elem", "vocab", "context", "layer_macs", "head_macs",
- *                "layer_bytes", "head_bytes", "kv_bytes_per_position", "invariant_over"}
- *     "prompt_tokens", "max_new" = one number per request, min(prompts, count) of them.
+ *             transport has "needs_mpirun" and "pmi" ("pmix", "pmi2" or null) as well, backend "device",
+ * workload "count". "data" = {path: sha256} of the files that options name. "waived" = null, or why one of
+ * the three cannot work here; then what comes after is absent. "model" = {"name", "layers", "hidden",
+ * "hidden_elem", "vocab", "context", "layer_macs", "head_macs", "layer_bytes", "head_bytes",
+ * "kv_bytes_per_position", "invariant_over"} "prompt_tokens", "max_new" = one number per request,
+ * min(prompts, count) of them.
  *
  * DESCRIPTION = {"path", "kind", "name", "version", "summary", "abi_minor", "interposer", "global",
  *                "waived": null or reason, "operations": [names], "direct": [memory kinds], "flags": [words],

@@ -219,12 +219,36 @@ int lsb_loaded_configure(struct lsb_loaded *l, const struct lsb_setting *setting
 	return LSB_OK;
 }
 
+int lsb_loaded_choice(const struct lsb_loaded *l, const char *name, char *word, size_t bytes)
+{
+	const struct lsb_option *o = NULL;
+	uint32_t index;
+
+	while (l && !(o = lsb_options_find(l->plugin.options, name)))
+		l = l->inner;
+	if (!o || o->type != LSB_OPT_CHOICE || !l->options)
+		return 0;
+	memcpy(&index, (const char *)l->options + o->offset, sizeof(index));
+	return lsb_option_choice(o->choices, index, word, bytes);
+}
+
 int lsb_loaded_needs_mpirun(const struct lsb_loaded *l)
 {
 	for (; l; l = l->inner)
 		if (l->plugin.kind == LSB_TRANSPORT && (l->ops.transport.flags & LSB_TRANSPORT_NEEDS_MPIRUN))
 			return 1;
 	return 0;
+}
+
+const char *lsb_loaded_pmi(const struct lsb_loaded *l)
+{
+	for (; l && l->plugin.kind == LSB_TRANSPORT; l = l->inner) {
+		if (l->ops.transport.flags & LSB_TRANSPORT_SPEAKS_PMIX)
+			return "pmix";
+		if (l->ops.transport.flags & LSB_TRANSPORT_SPEAKS_PMI2)
+			return "pmi2";
+	}
+	return NULL;
 }
 
 void lsb_loaded_free(struct lsb_loaded *l)
@@ -246,7 +270,7 @@ int lsb_plugin_result(const struct lsb_loaded *l, const char *operation, int rc,
 	if (rc == LSB_OK)
 		return LSB_OK;
 	err->msg[sizeof(err->msg) - 1] = '\0';
-	if (rc > 0 || rc < LSB_ESUITE)
+	if (rc > 0 || rc < LSB_EPROTO)
 		return lsb_fail(err, LSB_EPLUGIN, 0, "%s '%s' returned %d from %s, which is no status",
 				lsb_kind_name((enum lsb_kind)l->plugin.kind), l->plugin.name, rc, operation);
 	if (!err->msg[0])

@@ -85,8 +85,16 @@ int lsb_loaded_configure(struct lsb_loaded *l, const struct lsb_setting *setting
 
 void lsb_loaded_free(struct lsb_loaded *l);
 
+/*
+ * The word that option `name`, a choice, of a configured plugin or of what it wraps stands at
+ * ("hybrid" of wait), into `word`; 0 where the chain has no such option.
+ */
+int lsb_loaded_choice(const struct lsb_loaded *l, const char *name, char *word, size_t bytes);
+
 /* Whether any plugin of a transport's chain needs ranks that an MPI launcher started (fault:mpi). */
 int lsb_loaded_needs_mpirun(const struct lsb_loaded *l);
+/* "pmix" or "pmi2": what a transport's MPI wants of its launcher, as srun --mpi names it; NULL: not told. */
+const char *lsb_loaded_pmi(const struct lsb_loaded *l);
 
 /*
  * What an operation of `l` returned, made fit to show: `err`, zeroed by the

@@ -72,6 +72,20 @@ static int choice_parse(const char *choices, const char *word, uint32_t *index, 
 	return lsb_fail(err, LSB_ESUITE, 0, "'%s' is none of %s", word, choices);
 }
 
+int lsb_option_choice(const char *choices, uint32_t index, char *word, size_t bytes)
+{
+	size_t n = strcspn(choices, "|");
+
+	for (; index > 0 && choices[n]; index--) {
+		choices += n + 1;
+		n = strcspn(choices, "|");
+	}
+	if (index > 0)
+		return 0;
+	(void)snprintf(word, bytes, "%.*s", (int)n, choices);
+	return 1;
+}
+
 /* A bound as a suite would write it: 60s, 64KiB, 5. */
 static void bound_print(uint32_t type, double value, char *out, size_t bytes)
 {

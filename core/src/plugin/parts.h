@@ -66,6 +66,8 @@ int lsb_plugin_refuse(const char *path, struct lsb_error *err, const char *forma
 size_t lsb_options_count(const struct lsb_option *table);
 const struct lsb_option *lsb_options_find(const struct lsb_option *table, const char *name);
 const char *lsb_option_type_name(uint32_t type);
+/* Word `index` of "a|b|c" into `word`; 0 when there are fewer. */
+int lsb_option_choice(const char *choices, uint32_t index, char *word, size_t bytes);
 /* "1 to 4 tokens", "1KiB to 1GiB" into `out`; 0 when it is unbounded. */
 int lsb_option_range(const struct lsb_option *o, char *out, size_t bytes);
 /* Whether a plugin's table can be believed; `why` gets the fault, without the file's name. */

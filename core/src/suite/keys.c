@@ -94,7 +94,8 @@ static const struct lsb_suite_key case_keys[] = {
 	{ "timeout", LSB_KEY_TIME, .def = "10min", .min = 1e6, .max = 6048e11, CASE(timeout_ns),
 	  .help = "of one launch" },
 	{ "stall_timeout", LSB_KEY_TIME, .def = "30s", .min = 1e6, .max = 6048e11, CASE(stall_timeout_ns),
-	  .help = "a stage loop that does not advance for so long has failed" },
+	  .help = "ranks that do not connect, or a stage loop that does not advance, for so long have "
+		  "failed" },
 	{ "baseline", LSB_KEY_NAME, .def = "auto", CASE(baseline),
 	  .help = "the case that holds this one's one-node points; auto: this case, then any; none" },
 	{ "pair_by", LSB_KEY_WORD, .def = "round", .choices = "round|none", CASE(pair_by),
@@ -159,7 +160,7 @@ static const struct lsb_suite_key hosts_keys[] = {
 	{ "mpirun_arguments", LSB_KEY_TEXT, MEMBER(lsb_site, mpirun_arguments),
 	  .help = "further words for it, separated by blanks" },
 	{ "srun_mpi", LSB_KEY_TEXT, MEMBER(lsb_site, srun_mpi),
-	  .help = "srun --mpi=: pmix for Open MPI, pmi2 for MPICH; default: pmix where Slurm has it" },
+	  .help = "srun --mpi=; default: what the library of transport-mpi speaks (pmix, pmi2), else none" },
 	{ "srun_arguments", LSB_KEY_TEXT, MEMBER(lsb_site, srun_arguments),
 	  .help = "further words for srun, separated by blanks" },
 };

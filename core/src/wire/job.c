@@ -81,14 +81,15 @@ char *lsb_job_format(const struct lsb_job *job)
 		(void)snprintf(nonce + 2 * i, 3, "%02x", job->nonce[i]);
 	(void)snprintf(seed, sizeof(seed), "%llu", (unsigned long long)job->seed);
 	root = json_pack(
-		"{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:I, s:I, s:f, s:f, s:o, "
+		"{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:I, s:I, s:I, s:f, s:f, s:o, "
 		"s:o, s:o, s:o, s:o, s:o}",
 		"rank", (int)job->rank, "size", (int)job->size, "host", (int)job->host, "host_count",
 		(int)job->host_count, "nonce", nonce, "bind_address", job->bind_address, "folders",
 		job->folders, "base", job->base, "files", job->files, "model", job->model, "seed", seed,
-		"timeout_ns", (json_int_t)job->timeout_ns, "gap_ns", (json_int_t)job->gap_ns, "temperature",
-		job->temperature, "top_p", job->top_p, "backend", format_plugin(&job->backend), "transport",
-		format_plugin(&job->transport), "workload", format_plugin(&job->workload), "layers",
+		"timeout_ns", (json_int_t)job->timeout_ns, "stall_ns", (json_int_t)job->stall_ns, "gap_ns",
+		(json_int_t)job->gap_ns, "temperature", job->temperature, "top_p", job->top_p, "backend",
+		format_plugin(&job->backend), "transport", format_plugin(&job->transport), "workload",
+		format_plugin(&job->workload), "layers",
 		format_numbers(job->layers, job->layers ? job->stages : 0), "sizes",
 		format_numbers(job->sizes, job->n_sizes), "cpus", format_numbers(job->cpus, job->n_cpus));
 	if (!root)
@@ -254,6 +255,9 @@ static int read_scalars(const json_t *root, struct lsb_job *job, struct lsb_erro
 	if ((rc = read_integer(root, "timeout_ns", 1, INT64_MAX, &value, err)))
 		return rc;
 	job->timeout_ns = (uint64_t)value;
+	if ((rc = read_integer(root, "stall_ns", 1, INT64_MAX, &value, err)))
+		return rc;
+	job->stall_ns = (uint64_t)value;
 	for (size_t i = 0; i < LSB_COUNT(members); i++) {
 		const struct member *m = &members[i];
 

@@ -45,6 +45,7 @@ struct lsb_job {
 	uint32_t threads, n_cpus; /* n_cpus 0: do not pin */
 	uint32_t *cpus;
 	uint64_t timeout_ns;	/* of each blocking operation outside and inside the run */
+	uint64_t stall_ns;	/* of one that all ranks begin at once: to connect, to begin the run */
 	uint32_t measure_peaks; /* 1: measure the machine's peaks and the link after the run (node/peaks.h) */
 	uint32_t is_remote; /* 1: started through an agent: `bind_address` may be a network, files are told */
 	uint32_t *
