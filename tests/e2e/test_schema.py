@@ -182,7 +182,7 @@ class Test(harness.Case):
                     ("summary", summary, ()), ("summary", summary, ("points", 0)),
                     ("summary", summary, ("points", 0, "ledger", 0)), ("summary", summary, ("findings",)),
                     ("summary", summary, ("points", 0, "metrics", "run_s"))]
-        may_go = {"gated", "runqueue_s", "energy_j", "link", "clock", "requests", "oversubscribed", "layers", "transport",
+        may_go = {"gated", "runqueue_s", "energy_j", "link", "clock", "requests", "oversubscribed", "layers", "split", "transport",
                   "backend"}
         for name, document, way in required:
             inner = document

@@ -439,6 +439,36 @@ START_TEST(a_split_evens_out_stages_and_knows_the_head)
 }
 END_TEST
 
+START_TEST(a_split_serves_both_phases)
+{
+	/* decode steps alone would want 19+11, chunks alone 15+15: chunks take longer */
+	json_t *point = json_pack("{s:[i, i], s:[{s:{s:f}, s:{s:f}}, {s:{s:f}, s:{s:f}}]}", "layers", 16, 14,
+				  "work", "decode", "compute_s", 16.0, "prefill", "compute_s", 32.0, "decode",
+				  "compute_s", 22.0, "prefill", "compute_s", 28.0);
+	struct lsb_split split;
+
+	ck_assert_int_eq(lsb_split_propose(point, &split), 0);
+	ck_assert_uint_eq(split.layers[0], 15);
+	ck_assert_double_eq_tol(split.now_s, 22 + 32, 1e-12);
+	ck_assert_double_eq_tol(split.best_s, 23 + 30, 1e-12);
+	json_decref(point);
+}
+END_TEST
+
+START_TEST(a_split_gets_past_stages_that_are_equally_slow)
+{
+	json_t *point = json_pack("{s:[i, i, i, i], s:[{s:{s:f}}, {s:{s:f}}, {s:{s:f}}, {s:{s:f}}]}",
+				  "layers", 10, 10, 2, 2, "work", "decode", "compute_s", 10.0, "decode",
+				  "compute_s", 10.0, "decode", "compute_s", 2.0, "decode", "compute_s", 2.0);
+	struct lsb_split split;
+
+	ck_assert_int_eq(lsb_split_propose(point, &split), 0);
+	for (size_t k = 0; k < 4; k++)
+		ck_assert_uint_eq(split.layers[k], 6);
+	json_decref(point);
+}
+END_TEST
+
 START_TEST(a_split_that_is_even_is_left_alone)
 {
 	json_t *point = staged(18, 12, 18, 18);
@@ -577,6 +607,8 @@ int main(void)
 	tcase_add_test(tc, unequal_work_is_not_taken_apart);
 	tcase_add_test(tc, weak_scaling_compares_the_answers_of_equal_prompts);
 	tcase_add_test(tc, a_split_evens_out_stages_and_knows_the_head);
+	tcase_add_test(tc, a_split_serves_both_phases);
+	tcase_add_test(tc, a_split_gets_past_stages_that_are_equally_slow);
 	tcase_add_test(tc, a_split_that_is_even_is_left_alone);
 	tcase_add_test(tc, a_split_without_times_is_not_proposed);
 	tcase_add_test(tc, every_sentence_cites_points_and_a_rule);

@@ -74,6 +74,8 @@ static void print_shape(const struct lsb_point *p, const struct lsb_plan_facts *
 	printf("    layers:");
 	for (uint32_t s = 0; s < p->stages; s++)
 		printf("%s %u (%.3g GMAC a request)", s ? " +" : "", f->layers[s], f->stage_mac[s] / 1e9);
+	if (p->stages > 1 && !p->split)
+		printf(", by arithmetic; a run times them first");
 	printf("\n    KV cache: %u slots of %" PRIu64 " positions;", p->batch * p->in_flight, f->context);
 	for (uint32_t s = 0; s < p->stages; s++) {
 		printf("%s ", s ? "," : "");

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "cli/cli.h"
+#include "launch/results.h"
 #include "launch/run.h"
 #include "launch/world.h"
 #include "plugin/loader.h"
@@ -225,6 +226,7 @@ static int run_suite(const struct options *o, int argc, char **argv)
 	struct lsb_suite *suite = NULL;
 	struct lsb_error err = { 0 };
 	char folders[8192], *folder;
+	json_t *before = NULL;
 	int status;
 
 	if (lsb_plugin_folders(o->plugins, folders, sizeof(folders), &err))
@@ -233,9 +235,11 @@ static int run_suite(const struct options *o, int argc, char **argv)
 	if (status)
 		return status;
 	folder = results_folder(o, suite);
+	if (o->resume)
+		before = lsb_results_header(o->resume);
 	if (!folder)
 		status = LSB_EXIT_IO;
-	else if (lsb_prepare(suite, folders, &prepared, &err))
+	else if (lsb_prepare(suite, folders, before, &prepared, &err))
 		status = lsb_cli_failed(&err);
 	else
 		status = check_prepared(&prepared);
@@ -249,6 +253,7 @@ static int run_suite(const struct options *o, int argc, char **argv)
 						   .is_quiet = o->is_quiet,
 					   });
 	free(folder);
+	json_decref(before);
 	lsb_prepared_free(&prepared);
 	lsb_suite_free(suite);
 	return status;

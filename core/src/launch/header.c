@@ -77,6 +77,8 @@ static json_t *point_json(const struct lsb_prepared *p, size_t index)
 		for (size_t i = 0; i < LSB_COUNT(numbers); i++)
 			json_object_set_new(out, numbers[i].name, json_integer(numbers[i].value));
 	}
+	if (prepared->split)
+		json_object_set(out, "split", prepared->split);
 	json_object_set_new(out, "stop", json_string(point->stop == LSB_STOP_LENGTH ? "length" : "eos"));
 	json_object_set_new(out, "launcher",
 			    json_string(prepared->launcher ? prepared->launcher->name : "local"));

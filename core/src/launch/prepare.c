@@ -8,9 +8,9 @@
 
 #include "base/base.h"
 #include "launch/choose.h"
+#include "launch/layers.h"
 #include "launch/provenance.h"
 #include "plugin/inspect.h"
-#include "suite/split.h"
 
 enum { PLAN_TIMEOUT_MS = 60000, RECORDS_MAX = 1 << 22, LINK_BYTES_MAX = 16 << 20 };
 
@@ -18,7 +18,8 @@ enum { PLAN_TIMEOUT_MS = 60000, RECORDS_MAX = 1 << 22, LINK_BYTES_MAX = 16 << 20
 struct preparing {
 	struct lsb_prepared *out;
 	struct lsb_machine machine;
-	json_t *answers; /* {question: answer or {"error": ..., "code": ...}} */
+	const json_t *before; /* first line of the journal that is gone on with, or NULL */
+	json_t *answers;      /* {question: answer or {"error": ..., "code": ...}} */
 };
 
 /* --- asking --- */
@@ -34,29 +35,19 @@ static json_t *plugin_json(const struct lsb_point_plugin *p)
 	return json_pack("{s:s, s:o}", "name", p->name, "options", options);
 }
 
-/* The answer to a point's question, borrowed from the cache; NULL with `err` set. */
-static const json_t *ask(struct preparing *p, const struct lsb_point *point, struct lsb_error *err)
+/* The answer to `question`, whose reference is taken, borrowed from the cache; NULL without memory. */
+static const json_t *ask(struct preparing *p, json_t *question)
 {
-	const int is_link = point->kind == LSB_CASE_LINK;
-	json_t *question = json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o}", "want", "plan", "folders",
-				     p->out->folders, "base", point->base, "model", point->model, "prompts",
-				     (json_int_t)point->distinct, "backend",
-				     point->model ? plugin_json(&point->backend) : json_null(), "transport",
-				     point->nodes > 1 ? plugin_json(&point->transport) : json_null(),
-				     "workload", is_link ? json_null() : plugin_json(&point->workload));
 	char *text = question ? json_dumps(question, JSON_COMPACT | JSON_SORT_KEYS) : NULL, *reply = NULL;
 	json_t *answer = text ? json_object_get(p->answers, text) : NULL;
+	struct lsb_error why = { 0 };
 
 	json_decref(question);
-	if (!text) {
-		lsb_fail(err, LSB_ENOMEM, 0, "no memory to ask about plugins");
-		return NULL;
-	}
-	if (!answer) {
-		if (lsb_inspect(text, PLAN_TIMEOUT_MS, &reply, err) == LSB_OK)
+	if (text && !answer) {
+		if (lsb_inspect(text, PLAN_TIMEOUT_MS, &reply, &why) == LSB_OK)
 			answer = json_loads(reply, 0, NULL);
 		else
-			answer = json_pack("{s:i, s:s}", "code", (int)err->code, "error", err->msg);
+			answer = json_pack("{s:i, s:s}", "code", (int)why.code, "error", why.msg);
 		free(reply);
 		if (!answer)
 			answer = json_pack("{s:i, s:s}", "code", LSB_EPLUGIN, "error",
@@ -64,6 +55,25 @@ static const json_t *ask(struct preparing *p, const struct lsb_point *point, str
 		json_object_set_new(p->answers, text, answer);
 	}
 	free(text);
+	return answer;
+}
+
+/* What the point's plugins say of it; NULL with `err` set. */
+static const json_t *ask_plan(struct preparing *p, const struct lsb_point *point, struct lsb_error *err)
+{
+	const int is_link = point->kind == LSB_CASE_LINK;
+	const json_t *answer =
+		ask(p, json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o}", "want", "plan", "folders",
+				 p->out->folders, "base", point->base, "model", point->model, "prompts",
+				 (json_int_t)point->distinct, "backend",
+				 point->model ? plugin_json(&point->backend) : json_null(), "transport",
+				 point->nodes > 1 ? plugin_json(&point->transport) : json_null(), "workload",
+				 is_link ? json_null() : plugin_json(&point->workload)));
+
+	if (!answer) {
+		lsb_fail(err, LSB_ENOMEM, 0, "no memory to ask about plugins");
+		return NULL;
+	}
 	if (json_object_get(answer, "error")) {
 		lsb_fail(err, (int)json_integer_value(json_object_get(answer, "code")), 0, "%s",
 			 json_string_value(json_object_get(answer, "error")));
@@ -72,11 +82,25 @@ static const json_t *ask(struct preparing *p, const struct lsb_point *point, str
 	return answer;
 }
 
+/* What its layers and the head take; NULL where that is not to be timed. */
+static const json_t *ask_costs(struct preparing *p, const struct lsb_point *point, const json_t *answer,
+			       const struct lsb_mean_request *mean, const uint32_t *cpus)
+{
+	json_t *question = lsb_layers_question(point, answer, mean, cpus);
+
+	if (!question)
+		return NULL;
+	json_object_update_new(question, json_pack("{s:s, s:s, s:s?, s:s, s:o}", "want", "costs", "folders",
+						   p->out->folders, "base", point->base, "model",
+						   point->model, "backend", plugin_json(&point->backend)));
+	return ask(p, question);
+}
+
 /* --- what follows from an answer --- */
 
 /* Lengths of the requests of a point. */
 struct lengths {
-	double mean_prompt, mean_new;
+	struct lsb_mean_request mean;
 	uint64_t longest;	 /* prompt and new tokens of one request */
 	uint64_t longest_prompt; /* tokens */
 };
@@ -99,8 +123,8 @@ static int measure_lengths(const struct lsb_point *point, const json_t *answer, 
 		const uint64_t new =
 			limit > 0 && (uint64_t)limit < point->max_new ? (uint64_t)limit : point->max_new;
 
-		out->mean_prompt += (double)tokens / (double)n;
-		out->mean_new += (double)new / (double)n;
+		out->mean.prompt_tok += (double)tokens / (double)n;
+		out->mean.new_tok += (double)new / (double)n;
 		if (tokens > out->longest_prompt)
 			out->longest_prompt = tokens;
 		if (tokens + new > out->longest)
@@ -130,33 +154,29 @@ static int choose_context(const struct lsb_point *point, const json_t *model, co
 	return LSB_OK;
 }
 
-static int choose_layers(const struct lsb_point *point, const json_t *model, const struct lengths *l,
-			 uint32_t *out, struct lsb_error *err)
+/* The point in the first line of the journal that is gone on with; NULL: there is none. */
+static const json_t *recorded_point(const json_t *before, const char *id)
 {
-	const uint32_t layers = (uint32_t)json_integer_value(json_object_get(model, "layers"));
-	uint64_t sum = 0;
+	const json_t *point;
+	size_t i;
 
-	if (point->n_split) {
-		for (uint32_t i = 0; i < point->n_split; i++)
-			sum += point->split[i];
-		if (point->n_split != point->stages || sum != layers)
-			return lsb_fail(
-				err, LSB_ESUITE, 0,
-				"split gives %llu layers to %u stages, and the model has %u layers for %u",
-				(unsigned long long)sum, point->n_split, layers, point->stages);
-		memcpy(out, point->split, point->n_split * sizeof(*out));
-		return LSB_OK;
-	}
+	json_array_foreach(json_object_get(before, "points"), i, point)
 	{
-		const struct lsb_split_cost cost = lsb_split_cost(
-			json_number_value(json_object_get(model, "layer_macs")),
-			json_number_value(json_object_get(model, "head_macs")), l->mean_prompt, l->mean_new);
-		const int rc = lsb_split_layers(layers, point->stages, cost.layer, cost.head, out, err);
+		const char *its = json_string_value(json_object_get(point, "id"));
 
-		return rc == LSB_EINVAL ? lsb_fail(err, LSB_ESUITE, 0, "%u stages for a model of %u layers",
-						   point->stages, layers)
-					: rc;
+		if (its && strcmp(its, id) == 0)
+			return point;
 	}
+	return NULL;
+}
+
+static int choose_layers(struct preparing *p, struct lsb_prepared_point *to, const json_t *answer,
+			 const struct lengths *l, struct lsb_error *err)
+{
+	const json_t *recorded = recorded_point(p->before, to->point->id);
+	const json_t *costs = recorded ? NULL : ask_costs(p, to->point, answer, &l->mean, to->cpus);
+
+	return lsb_layers_choose(to->point, answer, &l->mean, costs, recorded, to->layers, &to->split, err);
 }
 
 /*
@@ -226,7 +246,7 @@ static int ask_point(struct preparing *p, struct lsb_prepared_point *to, const j
 {
 	const struct lsb_point *point = to->point;
 
-	*answer = ask(p, point, err);
+	*answer = ask_plan(p, point, err);
 	if (!*answer)
 		return err->code;
 	if (json_is_string(json_object_get(*answer, "waived")))
@@ -296,15 +316,15 @@ static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct 
 	to->cpus = calloc((size_t)point->nodes * point->threads, sizeof(*to->cpus));
 	if (!to->layers || !to->cpus)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %u ranks", point->nodes);
+	to->oversubscribed = lsb_place_ranks(&p->machine, point->nodes, point->threads, to->cpus);
 	rc = measure_lengths(point, answer, &lengths, err);
 	if (rc == LSB_OK)
 		rc = choose_context(point, model, &lengths, &to->context, err);
 	if (rc == LSB_OK)
-		rc = choose_layers(point, model, &lengths, to->layers, err);
+		rc = choose_layers(p, to, answer, &lengths, err);
 	if (rc == LSB_OK)
 		rc = note_provenance(p, point, answer, err);
 	to->max_records = count_records(point, &lengths);
-	to->oversubscribed = lsb_place_ranks(&p->machine, point->nodes, point->threads, to->cpus);
 	return rc;
 }
 
@@ -321,10 +341,10 @@ static int prepare_point(struct preparing *p, struct lsb_prepared_point *to, str
 		       : lsb_fail(err, LSB_ENOMEM, 0, "no memory to prepare points");
 }
 
-int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_prepared *out,
-		struct lsb_error *err)
+int lsb_prepare(const struct lsb_suite *suite, const char *folders, const json_t *before,
+		struct lsb_prepared *out, struct lsb_error *err)
 {
-	struct preparing p = { .out = out };
+	struct preparing p = { .out = out, .before = before };
 	char own[LSB_DIGEST_HEX];
 	int rc;
 
@@ -359,6 +379,7 @@ void lsb_prepared_free(struct lsb_prepared *p)
 	for (size_t i = 0; p->points && i < p->n_points; i++) {
 		free(p->points[i].reason);
 		free(p->points[i].layers);
+		json_decref(p->points[i].split);
 		free(p->points[i].cpus);
 		free(p->points[i].sizes);
 	}

@@ -21,6 +21,7 @@ struct lsb_prepared_point {
 	int code;		       /* LSB_OK: can be launched; LSB_EUNAVAIL: waived; else broken */
 	char *reason;		       /* why not; NULL when it can; owned */
 	uint32_t *layers;	       /* [stages], owned; NULL unless it can be launched */
+	json_t *split;		       /* how they were chosen (layers.h), or NULL; owned */
 	uint32_t *cpus;		       /* [nodes][threads], owned */
 	uint32_t context, max_records;
 	uint32_t *sizes; /* of kind = link: [n_sizes] bytes, the point's and its model's, ascending; owned */
@@ -44,10 +45,11 @@ struct lsb_prepared {
 /*
  * Prepare every point. Trouble with a point is noted in it, so that all of it
  * can be told at once; an error is returned only for lack of memory or when
- * this machine cannot be looked at. The caller frees `out` in either case.
+ * this machine cannot be looked at. The caller frees `out` in either case. With
+ * `before`, the first line of a journal, stages hold the layers that they have there.
  */
-int lsb_prepare(const struct lsb_suite *suite, const char *folders, struct lsb_prepared *out,
-		struct lsb_error *err);
+int lsb_prepare(const struct lsb_suite *suite, const char *folders, const json_t *before,
+		struct lsb_prepared *out, struct lsb_error *err);
 void lsb_prepared_free(struct lsb_prepared *p);
 
 /*

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -138,6 +139,22 @@ int lsb_results_resume(const char *folder, struct lsb_results *out, json_t **lin
 	if (rc)
 		lsb_results_close(out);
 	return rc;
+}
+
+json_t *lsb_results_header(const char *folder)
+{
+	char *path = lsb_format("%s/journal.jsonl", folder), *line = NULL;
+	FILE *file = path ? fopen(path, "re") : NULL;
+	json_t *header = NULL;
+	size_t room = 0;
+
+	if (file && getline(&line, &room, file) > 0)
+		header = json_loads(line, 0, NULL);
+	if (file)
+		(void)fclose(file);
+	free(line);
+	free(path);
+	return header;
 }
 
 void lsb_results_close(struct lsb_results *r)

@@ -30,10 +30,10 @@ void lsb_advise_split(const json_t *point, json_t *list)
 		lsb_advise(
 			list,
 			lsb_finding(
-				"the split whose slowest stage, by measured times of a layer and of the "
-				"head, is fastest",
+				"the split whose slowest stages in chunks of prompts and in decode steps, by "
+				"measured times of a layer and of the head, together are fastest",
 				(const json_t *const[]){ point, NULL },
-				"%s: split %s instead of %s evens out the stages (the slowest computes %.3g "
+				"%s: split %s instead of %s evens out the stages (the slowest compute %.3g "
 				"instead of %.3g s), for about %.2f times the speed.",
 				lsb_finding_name(point), text, split.now, split.best_s, split.now_s,
 				run_s / (run_s - saved_s)),

@@ -243,7 +243,7 @@ static json_t *point_json(const json_t *header, const json_t *entry, const json_
 	static const char *const copied[] = { "id",	     "case",	"label",    "params",  "kind",
 					      "nodes",	     "stages",	"replicas", "batch",   "in_flight",
 					      "concurrency", "prompts", "max_new",  "threads", "layers",
-					      "reps",	     "stop",	"launcher", "pinned" };
+					      "reps",	     "stop",	"launcher", "pinned",  "split" };
 	json_t *point = json_object(), *ok = lsb_launches_with(launches, "ok");
 	json_t *incomplete = lsb_launches_with(launches, "incomplete");
 	json_t *peaks = lsb_pool_peaks(pool, entry, ok);

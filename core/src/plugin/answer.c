@@ -222,6 +222,7 @@ static const struct {
 	{ "file", answer_file },
 	{ "describe", answer_describe },
 	{ "plan", lsb_answer_plan },
+	{ "costs", lsb_answer_costs },
 	{ "check", lsb_answer_check },
 };
 

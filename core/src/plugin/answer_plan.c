@@ -101,32 +101,41 @@ static int files_describe(struct plan *p, const struct lsb_loaded *l, const char
 	return rc;
 }
 
+int lsb_answer_configure(const struct lsb_asker *to, enum lsb_kind kind, const json_t *plugin,
+			 const char *folders, const char *base, struct lsb_loaded **out,
+			 struct lsb_error *err)
+{
+	const char *name = json_string_value(json_object_get(plugin, "name"));
+	struct lsb_setting *settings = NULL;
+	size_t n = 0;
+	int rc;
+
+	if (!name)
+		return lsb_fail(err, LSB_EINVAL, 0, "a %s in a request has no name", lsb_kind_name(kind));
+	rc = lsb_answer_load(to, kind, name, folders, out, err);
+	if (rc == LSB_OK)
+		rc = settings_read(plugin, &settings, &n, err);
+	if (rc == LSB_OK)
+		rc = lsb_loaded_configure(*out, settings, n, base, err);
+	free(settings);
+	return rc;
+}
+
 /* Load, configure and probe one of the three; *out stays NULL when the request has none. */
 static int part_open(struct plan *p, enum lsb_kind kind, struct lsb_loaded **out, struct lsb_error *err)
 {
 	const json_t *plugin = json_object_get(p->request, lsb_kind_name(kind));
-	const char *name = json_string_value(json_object_get(plugin, "name"));
-	struct lsb_setting *settings = NULL;
 	json_t *part;
-	size_t n = 0;
 	int rc;
 
 	if (!plugin || json_is_null(plugin))
 		return LSB_OK;
-	if (!name)
-		return lsb_fail(err, LSB_EINVAL, 0, "a %s in a plan request has no name",
-				lsb_kind_name(kind));
-	rc = lsb_answer_load(p->to, kind, name, p->folders, out, err);
-	if (rc == LSB_OK)
-		rc = settings_read(plugin, &settings, &n, err);
-	if (rc == LSB_OK)
-		rc = lsb_loaded_configure(*out, settings, n, p->base, err);
-	free(settings);
+	rc = lsb_answer_configure(p->to, kind, plugin, p->folders, p->base, out, err);
 	if (rc)
 		return rc;
 	part = json_object();
 	json_object_set_new(p->reply, lsb_kind_name(kind), part);
-	rc = files_describe(p, *out, name, part, err);
+	rc = files_describe(p, *out, json_string_value(json_object_get(plugin, "name")), part, err);
 	if (rc == LSB_OK && kind == LSB_TRANSPORT) {
 		json_object_set_new(part, "needs_mpirun", json_boolean(lsb_loaded_needs_mpirun(*out)));
 		json_object_set_new(part, "pmi", lsb_answer_text(lsb_loaded_pmi(*out)));
@@ -170,19 +179,25 @@ static json_t *model_describe(const struct lsb_backend_info *i)
 			 (json_int_t)i->invariant_over);
 }
 
+char *lsb_answer_model_path(const char *base, const char *model)
+{
+	const int is_relative = base && *model != '/' && strncmp(model, "random:", 7) != 0;
+
+	return lsb_format("%s%s%s", is_relative ? base : "", is_relative ? "/" : "", model);
+}
+
 /* Open the backend for header and vocabulary alone, and say what model it is. */
 static int backend_open(struct plan *p, struct lsb_error *err)
 {
 	const struct lsb_loaded *l = p->backend;
 	const char *model = json_string_value(json_object_get(p->request, "model"));
-	const int is_relative = model && p->base && *model != '/' && strncmp(model, "random:", 7) != 0;
 	struct lsb_backend_info info = { .struct_size = sizeof(info) };
 	char device[LSB_MODEL_NAME_MAX];
 	int rc;
 
 	if (!model)
 		return lsb_fail(err, LSB_EINVAL, 0, "a plan request with a backend names no model");
-	p->model = lsb_format("%s%s%s", is_relative ? p->base : "", is_relative ? "/" : "", model);
+	p->model = lsb_answer_model_path(p->base, model);
 	if (!p->model)
 		return no_memory(err);
 	p->place = (struct lsb_place){

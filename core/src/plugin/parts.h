@@ -83,7 +83,7 @@ struct lsb_loaded_state {
 };
 void lsb_host_init(struct lsb_loaded *l);
 
-/* --- answer.c, answer_plan.c, conform*.c: inside an inspect child --------- */
+/* --- answer*.c, conform*.c: inside an inspect child ----------------------- */
 
 /* Who asked: where the child's lines go. */
 struct lsb_asker {
@@ -98,10 +98,20 @@ json_t *lsb_answer_text(const char *text);
 /* Load, telling about every file of the chain before it is opened. */
 int lsb_answer_load(const struct lsb_asker *to, enum lsb_kind kind, const char *chain, const char *folders,
 		    struct lsb_loaded **out, struct lsb_error *err);
+/* Load and configure PLUGIN of inspect.h; `base` may be NULL. *out is the caller's to free, after failures
+ * too. */
+int lsb_answer_configure(const struct lsb_asker *to, enum lsb_kind kind, const json_t *plugin,
+			 const char *folders, const char *base, struct lsb_loaded **out,
+			 struct lsb_error *err);
+/* A model's path, from `base` on (NULL: none) where it is relative; random:... as it is. malloc'ed, or NULL.
+ */
+char *lsb_answer_model_path(const char *base, const char *model);
 /* Probe the whole chain, innermost first. LSB_EUNAVAIL: waived, with the reason in `err`. */
 int lsb_answer_probe(const struct lsb_asker *to, const struct lsb_loaded *l, struct lsb_error *err);
 
 int lsb_answer_plan(const struct lsb_asker *to, const json_t *request, json_t **reply, struct lsb_error *err);
+int lsb_answer_costs(const struct lsb_asker *to, const json_t *request, json_t **reply,
+		     struct lsb_error *err);
 int lsb_answer_check(const struct lsb_asker *to, const json_t *request, json_t **reply,
 		     struct lsb_error *err);
 
