@@ -66,7 +66,8 @@ CUT = harness.suite("[case quick]\nnodes = 2\n[case slow]\nnodes = 2\nbackend.st
                     order="sequential", max_new=40)
 
 # Quoted in docs/journal.md as values, not keys.
-EXAMPLES = {"...", "strong_scaling", "0.1.0", "local", "name", "cpu", "tcp", "a01", "rouge1"}
+EXAMPLES = {"...", "strong_scaling", "0.1.0", "local", "name", "cpu", "tcp", "a01", "rouge1", "device_bytes", "device_used_bytes",
+            "power_w"}
 
 
 def properties(schema, path=""):
@@ -182,8 +183,8 @@ class Test(harness.Case):
                     ("summary", summary, ()), ("summary", summary, ("points", 0)),
                     ("summary", summary, ("points", 0, "ledger", 0)), ("summary", summary, ("findings",)),
                     ("summary", summary, ("points", 0, "metrics", "run_s"))]
-        may_go = {"gated", "runqueue_s", "energy_j", "link", "clock", "requests", "oversubscribed", "layers", "split", "transport",
-                  "backend"}
+        may_go = {"gated", "runqueue_s", "energy_j", "counters", "link", "clock", "requests", "oversubscribed", "layers", "split",
+                  "transport", "backend"}
         for name, document, way in required:
             inner = document
             for step in way:

@@ -161,6 +161,8 @@ static struct lsb_job sample(void)
 		.replicas = 1,
 		.host = 0,
 		.host_count = 1,
+		.host_rank = 1,
+		.host_size = 2,
 		.bind_address = "127.0.0.1",
 		.folders = "/a:/b",
 		.base = NULL,
@@ -207,6 +209,8 @@ START_TEST(job_survives_a_round_trip)
 	ck_assert_uint_eq(parsed.seed, UINT64_MAX);
 	ck_assert_double_eq(parsed.temperature, 0.75);
 	ck_assert_mem_eq(parsed.nonce, job.nonce, 16);
+	ck_assert_int_eq(parsed.host_rank, 1);
+	ck_assert_int_eq(parsed.host_size, 2);
 	ck_assert_mem_eq(parsed.layers, layers, sizeof(layers));
 	ck_assert_mem_eq(parsed.cpus, cpus, sizeof(cpus));
 	ck_assert_str_eq(parsed.model, job.model);
@@ -239,6 +243,10 @@ static const struct bad_member {
 	{ "replicas", "4294967297" },
 	{ "host", "1" },
 	{ "host_count", "3" },
+	{ "host_rank", "2" },
+	{ "host_rank", "-1" },
+	{ "host_size", "1" },
+	{ "host_size", "3" },
 	{ "nonce", "\"00\"" },
 	{ "nonce", "\"zz112233445566778899aabbccddeeff\"" },
 	{ "nonce", "5" },

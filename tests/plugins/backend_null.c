@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,7 +25,7 @@
 
 enum mode { MODE_SLEEP = 0, MODE_SPIN = 1 };
 enum memory { MEMORY_HOST = 0, MEMORY_FAKE = 1 };
-enum { BOS = 256, EOS = 257, LEAST_VOCABULARY = 258 };
+enum { BOS = 256, EOS = 257, LEAST_VOCABULARY = 258, COUNTERS = 2 };
 
 /* Not a canonical address on any 64-bit machine: touching it faults. */
 #define FAKE_BIT ((uintptr_t)1 << 62)
@@ -32,7 +33,7 @@ enum { BOS = 256, EOS = 257, LEAST_VOCABULARY = 258 };
 struct null_options {
 	uint64_t step_ns, layer_ns, token_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
-	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank;
+	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices;
 	uint32_t mode, mem, async, reserved;
 };
 
@@ -81,6 +82,8 @@ static const struct lsb_option options[] = {
 	NUMBER("stop_at_step", stop_at, -1, 1e15, "-1", "the process is stopped (SIGSTOP) in this step"),
 	NUMBER("fail_rank", fail_rank, -1, 1 << 20, "-1",
 	       "the rank that the five options above are meant for; -1: all"),
+	NUMBER("devices", devices, 0, 64, "0",
+	       "accelerators that each host pretends to have, given out by the rank on it; 0: none"),
 	{ 0 },
 };
 
@@ -521,7 +524,7 @@ static int null_info(const struct lsb_backend *b, struct lsb_backend_info *out, 
 {
 	const struct null_options *o = b->options;
 	const uint64_t hidden = (uint64_t)o->hidden;
-	const struct lsb_backend_info info = {
+	struct lsb_backend_info info = {
 		.struct_size = out->struct_size,
 		.model_name = "null",
 		.device_name = "no device",
@@ -546,7 +549,25 @@ static int null_info(const struct lsb_backend *b, struct lsb_backend_info *out, 
 	};
 
 	(void)err;
+	if (o->devices) {
+		snprintf(info.device_id, sizeof(info.device_id), "null-%lld",
+			 (long long)(b->place.host_rank % o->devices));
+		snprintf(info.engine, sizeof(info.engine), "no arithmetic, %s",
+			 o->async ? "on a thread of its own" : "inside wait");
+	}
 	memcpy(out, &info, out->struct_size < sizeof(info) ? out->struct_size : sizeof(info));
+	return LSB_OK;
+}
+
+/* As if each step had cost its device a joule. */
+static int null_counters(struct lsb_backend *b, struct lsb_metric *out, size_t *n, struct lsb_error *err)
+{
+	const struct lsb_metric all[] = { { "device_bytes", "B", 4096.0 },
+					  { "energy_j", "J", (double)b->submitted } };
+
+	(void)err;
+	*n = !b->options->devices ? 0 : *n < COUNTERS ? *n : COUNTERS;
+	memcpy(out, all, *n * sizeof(*out));
 	return LSB_OK;
 }
 
@@ -660,6 +681,7 @@ static const struct lsb_backend_ops ops = {
 	.close = null_close,
 	.buf_copy = null_buf_copy,
 	.ticket_times = null_ticket_times,
+	.counters = null_counters,
 };
 
 LSB_EXPORT const struct lsb_plugin lsb_plugin_v1 = {

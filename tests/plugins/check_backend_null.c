@@ -12,7 +12,7 @@ enum { LAYERS = 12, HIDDEN = 64, VOCABULARY = 258, SLOTS = 4, CONTEXT = 64, STEP
 struct null_options {
 	uint64_t step_ns, layer_ns, token_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
-	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank;
+	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices;
 	uint32_t mode, mem, async, reserved;
 };
 

@@ -43,7 +43,7 @@ extern "C" {
 struct lsb_host;
 struct lsb_backend; /* the plugin's own; lsbench only passes it back */
 
-enum { LSB_STOP_IDS_MAX = 8, LSB_MODEL_NAME_MAX = 64 };
+enum { LSB_STOP_IDS_MAX = 8, LSB_MODEL_NAME_MAX = 64, LSB_DEVICE_ID_MAX = 64, LSB_ENGINE_MAX = 128 };
 
 /* What a result may not depend on: bits of lsb_backend_info.invariant_over. */
 enum {
@@ -81,6 +81,7 @@ struct lsb_place {
 	uint32_t threads;		  /* compute threads, the caller's included; at least 1 */
 	uint32_t n_cpus;		  /* of `cpus`; 0: do not pin; else at least `threads` */
 	const uint32_t *cpus;		  /* OS numbers, one per thread; [0] is the caller's */
+	int32_t host_rank, host_size; /* among the host's ranks: 0 <= host_rank < host_size; 0, 0: not told */
 };
 
 /*
@@ -108,6 +109,14 @@ struct lsb_backend_info {
 	uint64_t layer_bytes, head_bytes;   /* weight bytes read by a step, of one layer; of the head */
 	uint64_t layer_macs, head_macs;	    /* per token, of one layer; per output, of the head */
 	uint64_t kv_bytes_per_position;	    /* of one layer */
+	/*
+	 * The accelerator that this rank computes on, by a name that no other one of
+	 * the host has (a UUID): ranks that tell the same share it, and their point is
+	 * flagged. Empty: the host's processors, which lsbench itself gave out.
+	 */
+	char device_id[LSB_DEVICE_ID_MAX];
+	/* In what way it computes, for the report: libraries, kernels, formats. Empty: nothing to tell. */
+	char engine[LSB_ENGINE_MAX];
 };
 
 /* Token flags. */
@@ -267,8 +276,10 @@ struct lsb_backend_ops {
 
 	/*
 	 * Memory, energy and the like: *n comes as the room in `out`, and leaves as
-	 * the number written. Sums (energy) count from open; names do not change.
-	 * [main]
+	 * the number written. Sums (energy: unit "J") count from open; names do not
+	 * change. lsbench knows `device_bytes` (held on the accelerator) and `energy_j`
+	 * (used by the accelerator, whoever shares it), and shows all. Asked before and
+	 * after the timed part. [main]
 	 */
 	int (*counters)(struct lsb_backend *b, struct lsb_metric *out, size_t *n, struct lsb_error *err);
 

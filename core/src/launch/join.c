@@ -128,20 +128,28 @@ int rank_take_ended(struct rank *r, const char *payload, size_t length, struct l
 	return LSB_OK;
 }
 
-/* Number the hosts in the order of their first ranks. */
+/* Number the hosts in the order of their first ranks, and each host's ranks in their own. */
 static void number_hosts(struct running *l)
 {
 	int32_t n = 0;
 
 	for (int32_t i = 0; i < l->n; i++) {
-		int32_t k = 0;
+		struct lsb_job *job = &l->jobs[i];
+		int32_t first = 0;
 
-		while (k < i && strcmp(l->ranks[k].place, l->ranks[i].place) != 0)
-			k++;
-		l->jobs[i].host = k < i ? l->jobs[k].host : n++;
+		job->host_rank = 0;
+		while (first < i && strcmp(l->ranks[first].place, l->ranks[i].place) != 0)
+			first++;
+		job->host = first < i ? l->jobs[first].host : n++;
+		for (int32_t k = first; k < i; k++)
+			job->host_rank += l->jobs[k].host == job->host;
 	}
-	for (int32_t i = 0; i < l->n; i++)
+	for (int32_t i = 0; i < l->n; i++) {
 		l->jobs[i].host_count = n;
+		l->jobs[i].host_size = 0;
+		for (int32_t k = 0; k < l->n; k++)
+			l->jobs[i].host_size += l->jobs[k].host == l->jobs[i].host;
+	}
 }
 
 int launch_place(struct running *l, struct lsb_error *err)

@@ -415,6 +415,8 @@ void lsb_prepared_job(const struct lsb_prepared *p, const struct lsb_prepared_po
 		.replicas = point->replicas,
 		.host = 0,
 		.host_count = 1,
+		.host_rank = (int32_t)rank,
+		.host_size = (int32_t)point->nodes,
 		.bind_address = loopback,
 		.folders = p->folders,
 		.base = point->base,

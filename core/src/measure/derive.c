@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "measure/loggp.h"
+#include "measure/devices.h"
 #include "measure/look.h"
 
 const json_t *lsb_derive_peaks(const json_t *launches)
@@ -207,6 +208,38 @@ static double energy_j_per_token(const json_t *launch, const json_t *peaks)
 	return i && tokens > 0 ? joules / tokens : NAN;
 }
 
+static double device_energy_j_per_token(const json_t *launch, const json_t *peaks)
+{
+	const double tokens = lsb_look_number(json_object_get(launch, "metrics"), "generated_tokens");
+
+	(void)peaks;
+	return tokens > 0 ? lsb_devices_sum(json_object_get(launch, "ranks"), "energy_j") / tokens : NAN;
+}
+
+/* Mean power of all devices over the run. */
+static double device_power_w(const json_t *launch, const json_t *peaks)
+{
+	const double run_s = lsb_look_number(json_object_get(launch, "metrics"), "run_s");
+
+	(void)peaks;
+	return run_s > 0 ? lsb_devices_sum(json_object_get(launch, "ranks"), "energy_j") / run_s : NAN;
+}
+
+/* Of the rank that holds most. */
+static double device_memory_bytes(const json_t *launch, const json_t *peaks)
+{
+	const json_t *rank;
+	double most = 0;
+	size_t i;
+
+	(void)peaks;
+	json_array_foreach(json_object_get(launch, "ranks"), i, rank)
+	{
+		most = fmax(most, lsb_look_number(json_object_get(rank, "counters"), "device_bytes"));
+	}
+	return most > 0 ? most : NAN;
+}
+
 const struct lsb_derived lsb_derived_metrics[] = {
 	{ "compute_s", compute_s },
 	{ "bubble_s", bubble_s },
@@ -218,5 +251,8 @@ const struct lsb_derived lsb_derived_metrics[] = {
 	{ "mbu", mbu },
 	{ "mfu", mfu },
 	{ "energy_j_per_token", energy_j_per_token },
+	{ "device_energy_j_per_token", device_energy_j_per_token },
+	{ "device_power_w", device_power_w },
+	{ "device_memory_bytes", device_memory_bytes },
 	{ NULL, NULL },
 };

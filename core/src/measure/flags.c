@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "lsbench/backend.h"
+#include "measure/devices.h"
 #include "measure/statistics.h"
 
 enum { BIMODAL_LEAST = 3 };
@@ -266,10 +268,28 @@ static int is_oversubscribed(const json_t *entry, const json_t *ok)
 	return is;
 }
 
+/* An accelerator that several ranks share gives none of them its whole speed. */
+static void flag_shared_device(json_t *point, const json_t *ok)
+{
+	const json_t *launch;
+	char *why = NULL;
+	size_t i;
+
+	json_array_foreach(ok, i, launch)
+	{
+		if (!why)
+			why = lsb_devices_shared(json_object_get(launch, "ranks"));
+	}
+	if (why)
+		lsb_point_flag_more(point, "oversubscribed", why);
+	free(why);
+}
+
 void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, const json_t *ok)
 {
 	if (is_oversubscribed(entry, ok))
 		lsb_point_flag(point, "oversubscribed", "more compute threads than cores");
+	flag_shared_device(point, ok);
 	flag_failed_requests(point);
 	if (json_array_size(ok) == 0)
 		return;

@@ -221,10 +221,19 @@ static void add_karp_flatt(double speedup, double p, json_t *scaling)
 		json_object_set_new(scaling, "karp_flatt", json_real((1 / speedup - 1 / p) / (1 - 1 / p)));
 }
 
+/* What the ranks of an oversubscribed point have too few of. */
+static const char *crowding(const json_t *point)
+{
+	const char *why =
+		json_string_value(json_object_get(json_object_get(point, "flag_reasons"), "oversubscribed"));
+
+	return why && strstr(why, "one device") ? "ranks share an accelerator" : "more threads than cores";
+}
+
 static void add_efficiency(json_t *point, const json_t *baseline, double nodes, json_t *scaling)
 {
 	const json_t *speedup = json_object_get(scaling, "speedup");
-	char *unequal = unequal_work(point, baseline);
+	char *unequal = unequal_work(point, baseline), *crowded = NULL;
 	const char *confounded = confounder(point, baseline), *why = NULL;
 
 	if (unequal)
@@ -236,9 +245,9 @@ static void add_efficiency(json_t *point, const json_t *baseline, double nodes, 
 	else if (confounded)
 		why = confounded;
 	else if (lsb_point_has_flag(point, "oversubscribed"))
-		why = "more threads than cores";
+		why = crowding(point);
 	else if (lsb_point_has_flag(baseline, "oversubscribed"))
-		why = "more threads than cores in the baseline";
+		why = crowded = lsb_format("%s in the baseline", crowding(baseline));
 	if (why) {
 		json_object_set_new(scaling, "efficiency", json_null());
 		json_object_set_new(scaling, "no_efficiency", json_string(why));
@@ -247,6 +256,7 @@ static void add_efficiency(json_t *point, const json_t *baseline, double nodes, 
 		add_karp_flatt(number(speedup, "value"), nodes, scaling);
 	}
 	free(unequal);
+	free(crowded);
 }
 
 /* --- bounds --- */

@@ -144,11 +144,12 @@ static void add_identity(const struct lsb_session *s, json_t *rank)
 	if (!s->backend)
 		return;
 	json_object_set_new(rank, "backend",
-			    json_pack("{s:s, s:o, s:o, s:o, s:b}", "name", s->job.backend.name, "version",
-				      text_value(s->backend->plugin.version), "model",
+			    json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "name", s->job.backend.name,
+				      "version", text_value(s->backend->plugin.version), "model",
 				      text_value(s->info.model_name), "device",
-				      text_value(s->info.device_name), "async",
-				      !(s->info.flags & LSB_BACKEND_INLINE)));
+				      text_value(s->info.device_name), "device_id",
+				      text_value(s->info.device_id), "engine", text_value(s->info.engine),
+				      "async", !(s->info.flags & LSB_BACKEND_INLINE)));
 	json_object_set_new(
 		rank, "layers",
 		json_pack("{s:i, s:i}", "first", (int)s->first_layer, "count", (int)s->job.layers[s->stage]));
@@ -193,6 +194,7 @@ static void add_figures(const struct lsb_session *s, json_t *rank)
 	set_integer(rank, "messages_received", s->wire.messages_received);
 	if (s->energy_j > 0)
 		json_object_set_new(rank, "energy_j", json_real(s->energy_j));
+	lsb_counters_tell(&s->counters, rank);
 	lsb_peaks_tell(&s->peaks, rank);
 }
 

@@ -171,6 +171,8 @@ static int read_info(struct lsb_session *s, struct lsb_error *err)
 		return rc;
 	info->model_name[sizeof(info->model_name) - 1] = '\0';
 	info->device_name[sizeof(info->device_name) - 1] = '\0';
+	info->device_id[sizeof(info->device_id) - 1] = '\0';
+	info->engine[sizeof(info->engine) - 1] = '\0';
 	if (info->hidden_elem > LSB_ELEM_BF16 || info->hidden_size == 0 || info->vocabulary == 0 ||
 	    info->vocabulary > INT32_MAX || info->n_stop_ids > LSB_STOP_IDS_MAX)
 		return lsb_fail(err, LSB_EPLUGIN, 0,
@@ -217,6 +219,8 @@ static int open_backend(struct lsb_session *s, struct lsb_error *err)
 		.threads = job->threads,
 		.n_cpus = job->n_cpus,
 		.cpus = job->cpus,
+		.host_rank = job->host_rank,
+		.host_size = job->host_size,
 	};
 	s->context = job->context;
 	*err = (struct lsb_error){ 0 };

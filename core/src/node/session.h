@@ -11,6 +11,7 @@
 #include "base/address.h"
 #include "node/clock_exchange.h"
 #include "node/control.h"
+#include "node/counters.h"
 #include "node/linkbench.h"
 #include "node/peaks.h"
 #include "node/requests.h"
@@ -51,6 +52,7 @@ struct lsb_session {
 	struct lsb_peaks peaks;
 	double energy_j;	    /* of this machine in the run; 0: not known */
 	uint64_t peak_memory_bytes; /* VmHWM when the run ended */
+	struct lsb_counters counters; /* of the backend's device, in the run */
 	struct lsb_wire_counters wire;
 };
 

@@ -57,6 +57,7 @@ static int run_pass(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *
 	const struct lsb_scheduler_limits limits = lsb_session_scheduler_limits(s);
 	struct lsb_scheduler *scheduler = NULL;
 	struct lsb_energy before, after;
+	struct lsb_counters counted;
 	struct lsb_runqueue waited, waits;
 	uint64_t arrived_ns;
 	double cpu_s;
@@ -64,6 +65,7 @@ static int run_pass(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *
 
 	if (lsb_session_is_first_stage(s))
 		rc = lsb_scheduler_open(&limits, s->requests.sequences, s->requests.n, &scheduler, err);
+	lsb_counters_read(s->backend, s->backend_handle, &counted);
 	arrived_ns = lsb_now_ns();
 	if (rc == LSB_OK)
 		rc = barrier(s, limit_ns, err);
@@ -85,6 +87,8 @@ static int run_pass(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *
 		s->runqueue_s = lsb_runqueue_between(&waited, &waits, s->run_t1_ns - s->run_t0_ns);
 		lsb_energy_read(LSB_ENERGY_FOLDER, &after);
 		s->energy_j = lsb_energy_between(&before, &after);
+		lsb_counters_read(s->backend, s->backend_handle, &s->counters);
+		lsb_counters_since(&counted, &s->counters);
 	}
 	lsb_scheduler_close(scheduler);
 	return rc;

@@ -62,6 +62,10 @@ static const struct lsb_definition metrics[] = {
 	  "multiply-accumulates of steps (weights and attention) / run time / matrix peak of a rank alone, "
 	  "largest over ranks" },
 	{ "energy_j_per_token", "energy of the machines' processors in the run (RAPL) / generated tokens" },
+	{ "device_energy_j_per_token",
+	  "energy of the accelerators in the run, each once, as the backend counts it / generated tokens" },
+	{ "device_power_w", "energy of the accelerators in the run / run time: mean power of all of them" },
+	{ "device_memory_bytes", "accelerator memory that a rank took, largest over ranks" },
 };
 
 static const struct {
@@ -77,7 +81,8 @@ static const struct {
 const struct lsb_definition lsb_flag_definitions[] = {
 	{ "unsteady", "launches never came to a steady pace" },
 	{ "bimodal", "launches fall into two groups more than 20 % apart" },
-	{ "oversubscribed", "more compute threads than cores: no efficiency is given" },
+	{ "oversubscribed", "more compute threads than cores, or ranks that share an accelerator: no "
+			    "efficiency is given" },
 	{ "unequal_work", "tokens differ from the baseline's by more than 0.5 %: no efficiency is given" },
 	{ "implausible", "above what can be: a cause must be named before the number is used" },
 	{ "confounded", "something else than the factors differs from the baseline: no efficiency is given" },

@@ -29,8 +29,11 @@ static void add_ranks(const struct lsb_page *page)
 			lsb_html_row(page, point, 0);
 			lsb_html_add(page->to, "<td class=\"n\">%zu</td>", k);
 			lsb_html_cell(page, "%s", lsb_text_of(rank, "host"));
-			lsb_html_cell(page, "%s: %s", lsb_text_of(json_object_get(rank, "backend"), "name"),
-				      lsb_text_of(json_object_get(rank, "backend"), "device"));
+			lsb_html_cell(page, "%s: %s%s%s",
+				      lsb_text_of(json_object_get(rank, "backend"), "name"),
+				      lsb_text_of(json_object_get(rank, "backend"), "device"),
+				      *lsb_text_of(json_object_get(rank, "backend"), "engine") ? "; " : "",
+				      lsb_text_of(json_object_get(rank, "backend"), "engine"));
 			lsb_html_add(page->to, "<td class=\"n\">%.0f</td>",
 				     lsb_number(json_object_get(rank, "layers"), "count"));
 			lsb_html_number(page, row ? lsb_number(row, "compute_s") : NAN);

@@ -179,6 +179,29 @@ void lsb_markdown_latency(const json_t *summary, struct lsb_text *to)
 	end_section("Latency", &t, to);
 }
 
+/* What accelerators hold, and in what way ranks compute where their backend says it. */
+static void add_devices(const json_t *point, struct lsb_text *to)
+{
+	const double held = lsb_number(lsb_metric(point, "device_memory_bytes"), "median");
+	const json_t *rank, *said = NULL;
+	size_t k;
+
+	json_array_foreach(json_object_get(point, "ranks"), k, rank)
+	{
+		const json_t *backend = json_object_get(rank, "backend");
+
+		if (*lsb_text_of(backend, "engine") == '\0' ||
+		    (said && json_equal(json_object_get(backend, "engine"), said)))
+			continue;
+		said = json_object_get(backend, "engine");
+		lsb_text_add(to, "- %s, rank %zu on %s: %s", lsb_text_of(point, "label"), k,
+			     lsb_text_of(backend, "device"), lsb_text_of(backend, "engine"));
+		if (held > 0)
+			lsb_text_add(to, "; %.1f MiB of the device's memory taken", held / (1 << 20));
+		lsb_text_add(to, ".\n");
+	}
+}
+
 void lsb_markdown_memory(const json_t *summary, struct lsb_text *to)
 {
 	static const char *const names[] = { "Point",	   "Rank",	     "Weights (MiB)",
@@ -200,6 +223,10 @@ void lsb_markdown_memory(const json_t *summary, struct lsb_text *to)
 		}
 	}
 	end_section("Memory", &t, to);
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		add_devices(point, to);
+	}
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const json_t *memory = json_object_get(point, "memory");

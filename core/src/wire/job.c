@@ -94,6 +94,8 @@ char *lsb_job_format(const struct lsb_job *job)
 		format_numbers(job->sizes, job->n_sizes), "cpus", format_numbers(job->cpus, job->n_cpus));
 	if (!root)
 		return NULL;
+	json_object_set_new(root, "host_rank", json_integer(job->host_rank));
+	json_object_set_new(root, "host_size", json_integer(job->host_size));
 	for (size_t i = 0; i < LSB_COUNT(members); i++)
 		json_object_set_new(root, members[i].name, json_integer(*member_at(&copy, &members[i])));
 	text = json_dumps(root, JSON_COMPACT);
@@ -249,6 +251,12 @@ static int read_scalars(const json_t *root, struct lsb_job *job, struct lsb_erro
 	if ((rc = read_integer(root, "host", 0, job->host_count - 1, &value, err)))
 		return rc;
 	job->host = (int32_t)value;
+	if ((rc = read_integer(root, "host_size", 1, job->size, &value, err)))
+		return rc;
+	job->host_size = (int32_t)value;
+	if ((rc = read_integer(root, "host_rank", 0, job->host_size - 1, &value, err)))
+		return rc;
+	job->host_rank = (int32_t)value;
 	if ((rc = read_integer(root, "gap_ns", 0, INT64_MAX, &value, err)))
 		return rc;
 	job->gap_ns = (uint64_t)value;

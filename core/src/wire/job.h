@@ -27,11 +27,13 @@ struct lsb_job {
 	int32_t rank, size;
 	uint32_t stages, replicas; /* size = stages x replicas; rank = replica x stages + stage */
 	int32_t host, host_count;  /* ranks with equal `host` share a machine */
-	uint8_t nonce[16];	   /* of the launch */
-	char *bind_address;	   /* for the transport */
-	char *folders;		   /* ':'-separated plugin folders */
-	char *base;		   /* folder that relative paths start from */
-	char *files;		   /* "/results/logs/0": files of rank r begin with FILES.r; NULL: none */
+	int32_t host_rank,
+		host_size;  /* this rank's number among the ranks of its host, and how many those are */
+	uint8_t nonce[16];  /* of the launch */
+	char *bind_address; /* for the transport */
+	char *folders;	    /* ':'-separated plugin folders */
+	char *base;	    /* folder that relative paths start from */
+	char *files;	    /* "/results/logs/0": files of rank r begin with FILES.r; NULL: none */
 	struct lsb_job_plugin backend, transport, workload;
 	char *model;
 	uint32_t *layers; /* [stages], layers of each stage, summing to the model's */
