@@ -31,6 +31,7 @@
 #include "model.h"
 #include "options.h"
 #include "threads.h"
+#include "stage.h"
 #include "tokenizer.h"
 
 enum { CPU_LINE = 64 /* alignment of every buffer */, CPU_PARTS = 3 };
@@ -160,11 +161,7 @@ struct cpu_ticket {
 struct cpu_queue {
 	struct cpu_ticket *tickets;   /* [max_tickets], by number modulo that */
 	uint64_t submitted, computed; /* numbers of the newest of each */
-	/* Of each slot, the next position; and the same within the batch being checked, if its mark is
-	 * current. */
-	uint32_t *next, *trial; /* [slots] */
-	uint64_t *mark;		/* [slots] */
-	uint64_t checks;
+	struct lsb_rules rules;
 };
 
 int cpu_step_open(struct lsb_backend *b, struct lsb_error *err);

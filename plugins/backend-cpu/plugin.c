@@ -61,43 +61,15 @@ static int choose_kernels(struct lsb_backend *b, struct lsb_error *err)
 	return LSB_OK;
 }
 
-static int check_place(const struct lsb_place *p, struct lsb_error *err)
+static int check_threads(const struct lsb_place *p, struct lsb_error *err)
 {
-	if (p->struct_size < sizeof(*p) || !p->model)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"struct lsb_place is smaller than that of plugin ABI v1, or names no model");
 	if (p->flags & LSB_PLACE_VOCABULARY)
 		return LSB_OK;
-	if (p->stages < 1 || p->stage < 0 || p->stage >= p->stages)
-		return lsb_fail(err, LSB_EINVAL, 0, "there is no stage %d of %d", p->stage, p->stages);
-	if (!p->slots || !p->context || !p->max_tokens || !p->max_tickets || !p->threads)
-		return lsb_fail(
-			err, LSB_EINVAL, 0,
-			"slots, context, max_tokens, max_tickets and threads must be at least 1 each");
+	if (!p->threads)
+		return lsb_fail(err, LSB_EINVAL, 0, "threads must be at least 1");
 	if (p->n_cpus && (p->n_cpus < p->threads || !p->cpus))
 		return lsb_fail(err, LSB_EINVAL, 0, "%u threads cannot be pinned to %u CPUs, one each",
 				p->threads, p->n_cpus);
-	return LSB_OK;
-}
-
-/* Does the stage fit the model? Resolves "all layers". */
-static int resolve_place(struct lsb_backend *b, struct lsb_error *err)
-{
-	struct lsb_place *p = &b->place;
-
-	if (p->stages == 1 && p->first_layer == 0 && p->n_layers == 0)
-		p->n_layers = b->hp.layers;
-	if (p->n_layers == 0 || p->n_layers > b->hp.layers || p->first_layer > b->hp.layers - p->n_layers)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"stage %d cannot hold %u layers from layer %u on: the model has %u", p->stage,
-				p->n_layers, p->first_layer, b->hp.layers);
-	if (p->context > b->hp.context)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"a context of %u positions is longer than the %u the model was trained for; "
-				"shorten prompts or max_new",
-				p->context, b->hp.context);
-	b->first = p->stage == 0;
-	b->last = p->stage == p->stages - 1;
 	return LSB_OK;
 }
 
@@ -131,9 +103,13 @@ static int sum_costs(struct lsb_backend *b, struct lsb_error *err)
 
 static int open_stage(struct lsb_backend *b, struct lsb_error *err)
 {
-	int rc = cpu_pool_open(b->host, b->place.threads, b->place.n_cpus, b->place.cpus, b->options.spin_ns,
-			       &b->pool, err);
+	int rc = lsb_stage_resolve_place(&b->place, &b->hp, err);
 
+	b->first = lsb_stage_is_first(&b->place);
+	b->last = lsb_stage_is_last(&b->place);
+	if (!rc)
+		rc = cpu_pool_open(b->host, b->place.threads, b->place.n_cpus, b->place.cpus,
+				   b->options.spin_ns, &b->pool, err);
 	if (!rc)
 		rc = cpu_weights_load(b, err);
 	if (!rc)
@@ -180,8 +156,11 @@ static int backend_open(const struct lsb_host *host, const void *opts, const str
 			struct lsb_backend **out, struct lsb_error *err)
 {
 	struct lsb_backend *b;
-	int rc = check_place(place, err);
+	struct lsb_place own;
+	int rc = lsb_stage_take_place(place, &own, err);
 
+	if (!rc)
+		rc = check_threads(&own, err);
 	if (rc)
 		return rc;
 	b = host->alloc(host->context, sizeof(*b), CPU_LINE);
@@ -189,15 +168,12 @@ static int backend_open(const struct lsb_host *host, const void *opts, const str
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for backend-cpu");
 	b->host = host;
 	b->options = *(const struct cpu_options *)opts;
-	b->place = *place;
+	b->place = own;
 	rc = choose_kernels(b, err);
 	if (!rc)
 		rc = open_model(b, err);
-	if (!rc && !(place->flags & LSB_PLACE_VOCABULARY)) {
-		rc = resolve_place(b, err);
-		if (!rc)
-			rc = open_stage(b, err);
-	}
+	if (!rc && !(own.flags & LSB_PLACE_VOCABULARY))
+		rc = open_stage(b, err);
 	if (!rc)
 		rc = sum_costs(b, err);
 	if (rc) {
@@ -260,49 +236,17 @@ static int backend_info(const struct lsb_backend *b, struct lsb_backend_info *ou
 
 /* --- text ------------------------------------------------------------------------ */
 
-static int need_tokenizer(const struct lsb_backend *b, struct lsb_error *err)
-{
-	if (b->tokenizer)
-		return LSB_OK;
-	return lsb_fail(err, LSB_EINVAL, 0,
-			"this rank was opened without its vocabulary (LSB_PLACE_NO_VOCABULARY)");
-}
-
-static int encode_chat(struct lsb_backend *b, const struct lsb_turn *turns, size_t n_turns, int32_t *ids,
-		       size_t capacity, size_t *n, struct lsb_error *err)
-{
-	enum lsb_chat kind = (enum lsb_chat)b->options.chat;
-
-	if (kind == LSB_CHAT_AUTO) {
-		const int rc = lsb_chat_recognise(b->tokenizer, &kind, err);
-
-		if (rc)
-			return rc;
-	}
-	return lsb_chat_encode(b->tokenizer, kind, turns, n_turns, ids, capacity, n, err);
-}
-
 static int backend_encode(struct lsb_backend *b, const struct lsb_turn *turns, size_t n_turns, uint32_t flags,
 			  int32_t *ids, size_t capacity, size_t *n, struct lsb_error *err)
 {
-	int rc = need_tokenizer(b, err);
-
-	if (rc)
-		return rc;
-	if (n_turns == 0)
-		return lsb_fail(err, LSB_EINVAL, 0, "there is no text to encode");
-	if (flags & LSB_ENCODE_CHAT)
-		return encode_chat(b, turns, n_turns, ids, capacity, n, err);
-	return lsb_tokenizer_encode(b->tokenizer, turns[0].text, strlen(turns[0].text), flags, ids, capacity,
-				    n, err);
+	return lsb_stage_encode(b->tokenizer, (enum lsb_chat)b->options.chat, turns, n_turns, flags, ids,
+				capacity, n, err);
 }
 
 static int backend_decode(struct lsb_backend *b, const int32_t *ids, size_t n, char *text, size_t capacity,
 			  size_t *bytes, struct lsb_error *err)
 {
-	int rc = need_tokenizer(b, err);
-
-	return rc ? rc : lsb_tokenizer_decode(b->tokenizer, ids, n, text, capacity, bytes, err);
+	return lsb_stage_decode(b->tokenizer, ids, n, text, capacity, bytes, err);
 }
 
 /* --- buffers and steps ------------------------------------------------------------ */
@@ -353,8 +297,7 @@ static int backend_submit(struct lsb_backend *b, const struct lsb_batch *batch, 
 
 static void backend_slot_clear(struct lsb_backend *b, uint32_t slot)
 {
-	if (b->queue.next && slot < b->place.slots)
-		b->queue.next[slot] = 0;
+	lsb_rules_clear(&b->queue.rules, slot);
 }
 
 static const struct lsb_backend_ops ops = {

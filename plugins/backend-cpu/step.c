@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Steps: the queue between submit and wait, the checks on a batch, and the plan
- * of a step.
+ * Steps: the queue between submit and wait, and the plan of a step.
  *
  * Nothing computes in submit; wait computes what is queued, in order, on the
- * caller's thread and the pool. A batch is checked once, here: what lies behind
- * relies on slots, positions and ids being in range.
+ * caller's thread and the pool. A batch is checked once, by the rules of core/model's
+ * stage.h: what lies behind relies on slots, positions and ids being in range.
  */
 #include "cpu.h"
 
@@ -25,11 +24,8 @@ int cpu_step_open(struct lsb_backend *b, struct lsb_error *err)
 	int rc = cpu_alloc(b, place->max_tickets, sizeof(*q->tickets), 1, &q->tickets, what, err);
 
 	if (!rc)
-		rc = cpu_alloc(b, place->slots, sizeof(*q->next), 1, &q->next, what, err);
-	if (!rc)
-		rc = cpu_alloc(b, place->slots, sizeof(*q->trial), 1, &q->trial, what, err);
-	if (!rc)
-		rc = cpu_alloc(b, place->slots, sizeof(*q->mark), 1, &q->mark, what, err);
+		rc = lsb_rules_open(b->host, place, &b->hp, 1u << LSB_MEM_HOST | 1u << LSB_MEM_PINNED,
+				    &q->rules, err);
 	if (!rc)
 		rc = cpu_alloc(b, tokens, sizeof(*p->row), 1, &p->row, what, err);
 	if (!rc)
@@ -51,123 +47,13 @@ int cpu_step_open(struct lsb_backend *b, struct lsb_error *err)
 
 void cpu_step_close(struct lsb_backend *b)
 {
-	void *const owned[] = { b->queue.tickets,  b->queue.next,	 b->queue.trial,
-				b->queue.mark,	   b->plan.row,		 b->plan.last,
+	void *const owned[] = { b->queue.tickets,  b->plan.row,		 b->plan.last,
 				b->plan.pieces,	   b->plan.tile_pieces,	 b->plan.outputs,
 				b->plan.span_rows, b->plan.span_of_slot, b->plan.span_slot };
 
 	for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
 		cpu_free(b, owned[i]);
-}
-
-/* --- checks ----------------------------------------------------------------- */
-
-/* Positions must go on where the slot stands, or start again at 0 with the slot's first token of the batch.
- */
-static int check_token(struct lsb_backend *b, const struct lsb_token *t, uint32_t index,
-		       struct lsb_error *err)
-{
-	struct cpu_queue *q = &b->queue;
-	uint32_t next;
-	bool fresh;
-
-	if (t->slot >= b->place.slots)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"token %u of the step is for slot %u, but there are %u slots", index, t->slot,
-				b->place.slots);
-	if (t->position >= b->place.context)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"token %u of the step is at position %u of slot %u, beyond the context of %u",
-				index, t->position, t->slot, b->place.context);
-	if (b->first && (t->id < 0 || (uint32_t)t->id >= b->hp.vocab))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"token %u of the step has id %d, outside the vocabulary of %u", index, t->id,
-				b->hp.vocab);
-	fresh = q->mark[t->slot] != q->checks;
-	next = fresh ? q->next[t->slot] : q->trial[t->slot];
-	if (t->position != next && !(fresh && t->position == 0))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"token %u of the step is at position %u of slot %u, which is to go on at %u",
-				index, t->position, t->slot, next);
-	q->mark[t->slot] = q->checks;
-	q->trial[t->slot] = t->position + 1;
-	return LSB_OK;
-}
-
-static int check_tokens(struct lsb_backend *b, const struct lsb_batch *batch, struct lsb_error *err)
-{
-	uint32_t outputs = 0;
-
-	b->queue.checks++;
-	for (uint32_t i = 0; i < batch->n_tokens; i++) {
-		const int rc = check_token(b, &batch->tokens[i], i, err);
-
-		if (rc)
-			return rc;
-		outputs += (batch->tokens[i].flags & LSB_TOKEN_OUTPUT) != 0;
-	}
-	if (b->last && outputs != batch->n_outputs)
-		return lsb_fail(err, LSB_EINVAL, 0, "%u tokens of the step want output, but n_outputs is %u",
-				outputs, batch->n_outputs);
-	return LSB_OK;
-}
-
-static int check_sampling(const struct lsb_batch *batch, struct lsb_error *err)
-{
-	for (uint32_t i = 0; i < batch->n_outputs; i++) {
-		const struct lsb_sampling *s = &batch->sampling[i];
-
-		if (!(s->temperature >= 0.0f && s->temperature <= 1e6f))
-			return lsb_fail(err, LSB_EINVAL, 0, "output %u has temperature %g, outside 0 to 1e6",
-					i, (double)s->temperature);
-		if (!(s->top_p > 0.0f && s->top_p <= 1.0f))
-			return lsb_fail(err, LSB_EINVAL, 0, "output %u has top_p %g, outside (0, 1]", i,
-					(double)s->top_p);
-	}
-	return LSB_OK;
-}
-
-static int check_hidden(const struct lsb_backend *b, const struct lsb_buf *buf, uint32_t n_tokens,
-			const char *what, struct lsb_error *err)
-{
-	const uint64_t bytes = (uint64_t)n_tokens * b->hp.hidden * sizeof(float);
-
-	if (!buf || !buf->ptr)
-		return lsb_fail(err, LSB_EINVAL, 0, "stage %d of %d has no %s buffer for hidden states",
-				b->place.stage, b->place.stages, what);
-	if (buf->mem != LSB_MEM_HOST && buf->mem != LSB_MEM_PINNED)
-		return lsb_fail(err, LSB_EINVAL, 0, "the %s buffer is not in host memory (kind %u)", what,
-				buf->mem);
-	if (buf->bytes < bytes)
-		return lsb_fail(err, LSB_EINVAL, 0, "the %s buffer has %llu bytes, but %u tokens take %llu",
-				what, (unsigned long long)buf->bytes, n_tokens, (unsigned long long)bytes);
-	return LSB_OK;
-}
-
-static int check_step(struct lsb_backend *b, const struct lsb_batch *batch, const struct lsb_step_io *io,
-		      struct lsb_error *err)
-{
-	int rc = LSB_OK;
-
-	if (batch->struct_size < sizeof(*batch) || io->struct_size < sizeof(*io))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"the step's structs are smaller than those of plugin ABI v1");
-	if (batch->n_tokens == 0 || batch->n_tokens > b->place.max_tokens)
-		return lsb_fail(err, LSB_EINVAL, 0, "a step has 1 to %u tokens, not %u", b->place.max_tokens,
-				batch->n_tokens);
-	if (b->last && batch->n_outputs > b->place.max_outputs)
-		return lsb_fail(err, LSB_EINVAL, 0, "a step has at most %u outputs, not %u",
-				b->place.max_outputs, batch->n_outputs);
-	if (b->last && batch->n_outputs && (!io->ids || !batch->sampling))
-		return lsb_fail(err, LSB_EINVAL, 0, "the step wants outputs, but gives no %s",
-				io->ids ? "sampling" : "place for ids");
-	if (!b->first)
-		rc = check_hidden(b, io->in, batch->n_tokens, "input", err);
-	if (!rc && !b->last)
-		rc = check_hidden(b, io->out, batch->n_tokens, "output", err);
-	if (!rc && b->last)
-		rc = check_sampling(batch, err);
-	return rc ? rc : check_tokens(b, batch, err);
+	lsb_rules_close(&b->queue.rules);
 }
 
 /* --- the queue ---------------------------------------------------------------- */
@@ -177,17 +63,17 @@ int cpu_step_submit(struct lsb_backend *b, const struct lsb_batch *batch, const 
 {
 	struct cpu_queue *q = &b->queue;
 	struct cpu_ticket *t = &q->tickets[(q->submitted + 1) % b->place.max_tickets];
+	bool distinct;
 	int rc;
 
 	if (t->state != CPU_TICKET_FREE)
 		return lsb_fail(err, LSB_EINVAL, 0,
 				"%u steps are unfinished already: wait for ticket %llu first",
 				b->place.max_tickets, (unsigned long long)t->number);
-	rc = check_step(b, batch, io, err);
+	rc = lsb_rules_check(&q->rules, batch, io, &distinct, err);
 	if (rc)
 		return rc;
-	for (uint32_t i = 0; i < batch->n_tokens; i++)
-		q->next[batch->tokens[i].slot] = batch->tokens[i].position + 1;
+	lsb_rules_accept(&q->rules, batch);
 	*t = (struct cpu_ticket){
 		.number = ++q->submitted,
 		.state = CPU_TICKET_QUEUED,
