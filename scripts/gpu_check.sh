@@ -4,8 +4,9 @@
 #   On a machine with an NVIDIA GPU: all tests and benchmarks of backend-cuda, of a build folder that was made here or
 #   carried here, and one report: OUT/report.txt (OUT: gpu-check/). Libraries that this machine lacks may lie in
 #   BUILD/deps. LSB_MODEL names the default model for the golden test, LSB_GOLDEN the folder of its answers, LSB_SUITES
-#   suites to run (default: none; "8b", "3b" or both). Each part is named, with its exit status: 77 is skipped. The
-#   exit status is that of the worst part.
+#   suites to run (default: none; "8b", "3b" or both), LSB_REPS their launches of a point, LSB_PARTS the parts to run by
+#   their first words (default: all; "models peers", say). What needs torch and transformers skips itself without. Each
+#   part is named, with its exit status and seconds: 77 is skipped. The exit status is that of the worst part.
 set -u
 build=${1:?usage: gpu_check.sh BUILD [OUT]}
 build=$(cd "$build" && pwd)
@@ -27,10 +28,15 @@ part()
 {
 	name=$1 seconds=$2
 	shift 2
+	case " ${LSB_PARTS:-${name%% *}} " in
+	*" ${name%% *} "*) ;;
+	*) return ;;
+	esac
 	printf '== %s\n' "$name"
+	began=$(date +%s)
 	timeout "$seconds" "$@" 2>&1
 	rc=$?
-	printf '== %s: exit status %s\n' "$name" "$rc"
+	printf '== %s: exit status %s, %s s\n' "$name" "$rc" $(($(date +%s) - began))
 	[ $rc -eq 77 ] || [ $rc -le "$worst" ] || worst=$rc
 }
 
@@ -39,11 +45,14 @@ run_all()
 	nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm,clocks.mem,power.limit --format=csv
 	part kernels 120 "$(find_program check_cuda_kernels)"
 	part models 200 "$(find_program check_cuda_model)"
+	part lost 60 "$(find_program check_cuda_lost)"
+	part errors 60 "$(find_program check_cuda_errors)"
 	lsbench=$(find_program lsbench)
 	if [ -n "$lsbench" ] && [ -n "${LSB_MODEL:-}" ]; then
 		part golden 120 python3 "$root/tests/backend-cuda/golden.py" "$lsbench" "$LSB_MODEL" \
 			"${LSB_GOLDEN:-$root/../shared/golden}"
 	fi
+	[ -z "$lsbench" ] || part transformers 300 python3 "$root/tests/backend-cuda/hf_logits.py" "$lsbench"
 	[ -z "$lsbench" ] || part conformance 120 "$lsbench" check "$build/plugins/lsbench-backend-cuda.so"
 	if command -v compute-sanitizer >/dev/null; then
 		# Own kernels alone: those of cuBLASLt synchronise in ways that racecheck does not know.
@@ -57,12 +66,15 @@ run_all()
 	done
 	part "bench invariant" 120 "$(find_program bench_backend_cuda)" random:llama-3.1-8b:f16 invariant=1 rounds=3
 	part products 60 "$(find_program bench_cuda_products)"
+	part peers 300 python3 "$root/bench/peer_gpu.py" "$(find_program bench_backend_cuda)" \
+		--attention "$(find_program bench_cuda_attention)"
 	for suite in ${LSB_SUITES:-}; do
 		case $suite in
 		8b) suite=gpu_llama8b ;;
 		3b) suite=gpu_openllama3b ;;
 		esac
-		part "suite $suite" 600 "$lsbench" "$root/suites/$suite.ini" --out "$out/$suite" --no-html
+		part "suite $suite" 600 "$lsbench" "$root/suites/$suite.ini" --out "$out/$suite" --no-html \
+			${LSB_REPS:+--reps "$LSB_REPS"}
 	done
 	printf 'worst exit status: %s\n' "$worst"
 	return $worst

@@ -116,7 +116,7 @@ static int rope_open(struct lsb_backend *b, struct lsb_error *err)
 	return rc;
 }
 
-static int kv_open(struct lsb_backend *b, struct lsb_error *err)
+int cuda_kv_plan(struct lsb_backend *b, struct lsb_error *err)
 {
 	struct cuda_forward *f = &b->forward;
 	uint64_t elements;
@@ -129,7 +129,7 @@ static int kv_open(struct lsb_backend *b, struct lsb_error *err)
 				"a KV cache of %u slots x %u positions cannot be addressed", b->place.slots,
 				b->place.context);
 	f->kv_half = elements * 2;
-	return cuda_take(b, f->kv_bytes, &f->kv, "the KV cache", err);
+	return LSB_OK;
 }
 
 uint32_t cuda_attention_splits(const struct lsb_backend *b, uint32_t n, uint32_t *chunk)
@@ -249,7 +249,7 @@ int cuda_forward_open(struct lsb_backend *b, struct lsb_error *err)
 		rc = cuda_check(b, cuda_attend_prepare(),
 				"attention over heads wider than 128 cannot be used", err);
 	if (!rc)
-		rc = kv_open(b, err);
+		rc = cuda_take(b, f->kv_bytes, &f->kv, "the KV cache", err);
 	if (!rc)
 		rc = rope_open(b, err);
 	if (!rc)

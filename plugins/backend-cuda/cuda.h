@@ -38,12 +38,16 @@
 #include "lsbench/host.h"
 #include "model.h"
 #include "options.h"
+#include "stage.h"
 #include "tokenizer.h"
 
 static inline size_t cuda_round_up(size_t n, size_t to)
 {
 	return (n + to - 1) / to * to;
 }
+
+/* Where hidden states may be: the device reads and writes both directly. */
+enum { CUDA_MEM_KINDS = 1u << LSB_MEM_PINNED | 1u << LSB_MEM_CUDA };
 
 struct lsb_backend;
 
@@ -54,6 +58,7 @@ struct cuda_nvml;
 struct cuda_device {
 	int ordinal;
 	char name[LSB_MODEL_NAME_MAX];
+	char id[LSB_DEVICE_ID_MAX]; /* "GPU-..." */
 	int major, minor;
 	uint32_t sms;
 	uint64_t total_bytes;
@@ -71,6 +76,8 @@ int cuda_counters(struct lsb_backend *b, struct lsb_metric *out, size_t *n, stru
 
 /* LSB_OK, or the status and sentence of a CUDA error: `what` could not be done. */
 int cuda_check(const struct lsb_backend *b, cudaError_t rc, const char *what, struct lsb_error *err);
+/* Is there room for them? Asked before anything is loaded. LSB_ENOMEM: what is needed and what is there. */
+int cuda_need(struct lsb_backend *b, uint64_t weight_bytes, uint64_t kv_bytes, struct lsb_error *err);
 /* Zeroed device memory, accounted. */
 int cuda_take(struct lsb_backend *b, uint64_t bytes, void *out, const char *what, struct lsb_error *err);
 
@@ -133,9 +140,7 @@ struct cuda_ticket {
 struct cuda_queue {
 	struct cuda_ticket *tickets; /* [max_tickets], by number modulo that */
 	uint64_t submitted;
-	uint32_t *next, *trial; /* [slots] */
-	uint64_t *mark;		/* [slots] */
-	uint64_t checks;
+	struct lsb_rules rules;
 	uint32_t *span;					      /* [slots] scratch */
 	uint64_t last_number, last_started_ns, last_ended_ns; /* of the ticket reported last, host clock */
 	int64_t clock_offset;				      /* host minus device */
@@ -181,6 +186,8 @@ struct cuda_forward {
 	struct cuda_lt *lt;			       /* NULL: never needed */
 };
 
+/* Sizes of the KV cache, nothing taken yet. */
+int cuda_kv_plan(struct lsb_backend *b, struct lsb_error *err);
 int cuda_forward_open(struct lsb_backend *b, struct lsb_error *err);
 void cuda_forward_close(struct lsb_backend *b);
 struct cuda_shape cuda_shape_of(uint32_t n, uint32_t n_outputs, uint32_t n_tiles, bool distinct);

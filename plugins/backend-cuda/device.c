@@ -13,6 +13,30 @@
 
 /* --- errors -------------------------------------------------------------------- */
 
+/* Errors after which the driver refuses this process everything on the device. */
+static bool is_lost(cudaError_t rc)
+{
+	switch (rc) {
+	case cudaErrorIllegalAddress:
+	case cudaErrorLaunchFailure:
+	case cudaErrorLaunchTimeout:
+	case cudaErrorECCUncorrectable:
+	case cudaErrorNvlinkUncorrectable:
+	case cudaErrorHardwareStackError:
+	case cudaErrorIllegalInstruction:
+	case cudaErrorMisalignedAddress:
+	case cudaErrorInvalidAddressSpace:
+	case cudaErrorInvalidPc:
+	case cudaErrorAssert:
+	case cudaErrorDevicesUnavailable:
+	case cudaErrorContextIsDestroyed:
+	case cudaErrorUnknown:
+		return true;
+	default:
+		return false;
+	}
+}
+
 int cuda_check(const struct lsb_backend *b, cudaError_t rc, const char *what, struct lsb_error *err)
 {
 	if (rc == cudaSuccess)
@@ -20,8 +44,7 @@ int cuda_check(const struct lsb_backend *b, cudaError_t rc, const char *what, st
 	if (rc == cudaErrorMemoryAllocation)
 		return lsb_fail(err, LSB_ENOMEM, rc,
 				"%s: out of memory on CUDA device %d (%s, %.1f GiB in all); use fewer slots, "
-				"a shorter "
-				"context or more stages",
+				"a shorter context or more stages",
 				what, b->device.ordinal, b->device.name,
 				(double)b->device.total_bytes / (1 << 30));
 	if (rc == cudaErrorNoKernelImageForDevice || rc == cudaErrorInvalidKernelImage)
@@ -30,8 +53,33 @@ int cuda_check(const struct lsb_backend *b, cudaError_t rc, const char *what, st
 			"no CUDA device (%s has compute capability %d.%d, which this build has no code for; "
 			"build with LSB_CUDA_ARCHITECTURES=%d%d)",
 			b->device.name, b->device.major, b->device.minor, b->device.major, b->device.minor);
-	return lsb_fail(err, LSB_EDEVICE, rc, "%s: CUDA device %d (%s): %s; see the kernel's log (dmesg)",
-			what, b->device.ordinal, b->device.name, cudaGetErrorString(rc));
+	if (is_lost(rc))
+		return lsb_fail(err, LSB_EDEVICE, rc,
+				"%s: CUDA device %d (%s) is lost to this process: %s; look for an Xid in the "
+				"kernel's log (dmesg) and at nvidia-smi, then run again",
+				what, b->device.ordinal, b->device.name, cudaGetErrorString(rc));
+	return lsb_fail(err, LSB_EDEVICE, rc, "%s: CUDA device %d (%s): %s", what, b->device.ordinal,
+			b->device.name, cudaGetErrorString(rc));
+}
+
+int cuda_need(struct lsb_backend *b, uint64_t weight_bytes, uint64_t kv_bytes, struct lsb_error *err)
+{
+	const double gib = 1 << 30, needed = (double)weight_bytes + (double)kv_bytes;
+	size_t left = 0, total = 0;
+	const cudaError_t rc = cudaMemGetInfo(&left, &total);
+
+	if (rc)
+		return cuda_check(b, rc, "free memory cannot be asked for", err);
+	if (needed <= (double)left)
+		return LSB_OK;
+	return lsb_fail(
+		err, LSB_ENOMEM, 0,
+		"stage %d of %d needs %.2f GiB of device memory (weights %.2f, KV cache of %u slots x "
+		"%u positions %.2f) and some for buffers, but device %d (%s) has %.2f of %.2f GiB "
+		"left; use fewer slots, a shorter context or more stages",
+		b->place.stage, b->place.stages, needed / gib, (double)weight_bytes / gib, b->place.slots,
+		b->place.context, (double)kv_bytes / gib, b->device.ordinal, b->device.name,
+		(double)left / gib, (double)total / gib);
 }
 
 int cuda_take(struct lsb_backend *b, uint64_t bytes, void *out, const char *what, struct lsb_error *err)
@@ -102,13 +150,23 @@ static int choose(struct lsb_backend *b, int n, struct lsb_error *err)
 	if (wanted < 0)
 		wanted = b->place.device;
 	if (wanted < 0)
-		wanted = b->place.rank > 0 ? b->place.rank % n : 0; /* ranks of a host follow each other */
+		wanted = b->place.host_rank % n; /* ranks of a host take devices in turn */
 	if (wanted >= n)
 		return lsb_fail(err, LSB_EUNAVAIL, 0,
 				"no CUDA device (number %lld is asked for, but there are %d)",
 				(long long)wanted, n);
 	b->device.ordinal = (int)wanted;
 	return LSB_OK;
+}
+
+/* As nvidia-smi -L writes it. */
+static void name_uuid(const unsigned char *uuid, char id[LSB_DEVICE_ID_MAX])
+{
+	size_t at = (size_t)snprintf(id, LSB_DEVICE_ID_MAX, "GPU");
+
+	for (size_t i = 0; i < 16; i++)
+		at += (size_t)snprintf(id + at, LSB_DEVICE_ID_MAX - at, "%s%02x",
+				       i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
 }
 
 static int describe(struct cuda_device *d, struct lsb_error *err)
@@ -120,6 +178,7 @@ static int describe(struct cuda_device *d, struct lsb_error *err)
 		return lsb_fail(err, LSB_EUNAVAIL, rc, "no CUDA device (number %d: %s)", d->ordinal,
 				cudaGetErrorString(rc));
 	snprintf(d->name, sizeof(d->name), "%.*s", (int)sizeof(d->name) - 1, p.name);
+	name_uuid((const unsigned char *)p.uuid.bytes, d->id);
 	d->major = p.major;
 	d->minor = p.minor;
 	d->sms = (uint32_t)p.multiProcessorCount;

@@ -11,6 +11,7 @@ enum { WORKSPACE_BYTES = 64 << 20, PLANS = 64 };
 #define CALLS(X)                                                                                             \
 	X(cublasLtCreate)                                                                                    \
 	X(cublasLtDestroy)                                                                                   \
+	X(cublasLtGetVersion)                                                                                \
 	X(cublasLtMatmul)                                                                                    \
 	X(cublasLtMatmulAlgoGetHeuristic)                                                                    \
 	X(cublasLtMatmulDescCreate)                                                                          \
@@ -121,6 +122,11 @@ void cuda_lt_close(struct cuda_lt *lt)
 		lt->call.cublasLtDestroy(lt->handle);
 	cudaFree(lt->workspace);
 	lt->host->free(lt->host->context, lt); /* the library stays open: it has threads of its own */
+}
+
+size_t cuda_lt_version(const struct cuda_lt *lt)
+{
+	return lt->call.cublasLtGetVersion();
 }
 
 /* The library counts columns: c^T [rows x n] = w^T^T [rows x k] times x^T [k x n]. */

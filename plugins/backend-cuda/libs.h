@@ -18,6 +18,8 @@ struct cuda_lt;
 /* LSB_EUNAVAIL: "libcublas not found". */
 int cuda_lt_open(const struct lsb_host *host, struct cuda_lt **out, struct lsb_error *err);
 void cuda_lt_close(struct cuda_lt *lt);
+/* As its releases are numbered: 13.0.2 is 130002. */
+size_t cuda_lt_version(const struct cuda_lt *lt);
 
 /* c[n][ldc] (fp32) = x[n][ldx] times w[rows][k] transposed, of 16-bit elements; plus what c held if `add`. */
 struct cuda_lt_product {

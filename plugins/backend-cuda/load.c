@@ -503,7 +503,11 @@ int cuda_weights_load(struct lsb_backend *b, struct lsb_error *err)
 	if (rc)
 		return rc;
 	w->arena_bytes = place_all(b, NULL);
-	rc = cuda_take(b, w->arena_bytes, &w->arena, "the weights", err);
+	rc = cuda_kv_plan(b, err);
+	if (!rc)
+		rc = cuda_need(b, w->arena_bytes, b->forward.kv_bytes, err);
+	if (!rc)
+		rc = cuda_take(b, w->arena_bytes, &w->arena, "the weights", err);
 	if (rc)
 		return rc;
 	place_all(b, w->arena);

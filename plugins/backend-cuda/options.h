@@ -9,7 +9,7 @@ enum { CUDA_KV_FP16, CUDA_KV_BF16 };
 #define CUDA_KV_CHOICES "fp16|bf16"
 
 struct cuda_options {
-	int64_t device;	    /* ordinal, -1: by rank */
+	int64_t device;	    /* ordinal, -1: by the rank on its host */
 	uint32_t kv;	    /* CUDA_KV_* */
 	uint32_t invariant; /* results depend on neither batch nor chunk */
 	uint32_t graphs;    /* decode steps as CUDA graphs */

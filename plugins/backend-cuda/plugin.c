@@ -15,7 +15,7 @@ static const struct lsb_option options[] = {
 	  .min = -1,
 	  .max = 1023,
 	  .offset = offsetof(struct cuda_options, device),
-	  .help = "which CUDA device; -1: the rank modulo the number of devices" },
+	  .help = "which CUDA device; -1: the ranks of a host take its devices in turn" },
 	{ .name = "kv",
 	  .type = LSB_OPT_CHOICE,
 	  .choices = CUDA_KV_CHOICES,
@@ -37,7 +37,7 @@ static const struct lsb_option options[] = {
 	  .type = LSB_OPT_BOOL,
 	  .def = "no",
 	  .offset = offsetof(struct cuda_options, profile),
-	  .help = "NVTX ranges around steps, for Nsight" },
+	  .help = "NVTX ranges around submit and wait, named by what the step is, for Nsight" },
 	{ .name = "chat",
 	  .type = LSB_OPT_CHOICE,
 	  .choices = LSB_CHAT_CHOICES,
@@ -69,43 +69,6 @@ void cuda_host_free(struct lsb_backend *b, void *ptr)
 }
 
 /* --- open ------------------------------------------------------------------- */
-
-static int check_place(const struct lsb_place *p, struct lsb_error *err)
-{
-	if (p->struct_size < sizeof(*p) || !p->model)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"struct lsb_place is smaller than that of plugin ABI v1, or names no model");
-	if (p->flags & LSB_PLACE_VOCABULARY)
-		return LSB_OK;
-	if (p->stages < 1 || p->stage < 0 || p->stage >= p->stages)
-		return lsb_fail(err, LSB_EINVAL, 0, "there is no stage %d of %d", p->stage, p->stages);
-	if (!p->slots || !p->context || !p->max_tokens || !p->max_tickets)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"slots, context, max_tokens and max_tickets must be at least 1 each");
-	return LSB_OK;
-}
-
-/* Does the stage fit the model? Resolves "all layers". */
-static int resolve_place(struct lsb_backend *b, struct lsb_error *err)
-{
-	struct lsb_place *p = &b->place;
-
-	if (p->stages == 1 && p->first_layer == 0 && p->n_layers == 0)
-		p->n_layers = b->hp.layers;
-	if (p->n_layers == 0 || p->n_layers > b->hp.layers || p->first_layer > b->hp.layers - p->n_layers)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"stage %d cannot hold %u layers from layer %u on: the model has %u", p->stage,
-				p->n_layers, p->first_layer, b->hp.layers);
-	if (p->context > b->hp.context)
-		return lsb_fail(
-			err, LSB_EINVAL, 0,
-			"a context of %u positions is longer than the %u the model was trained for; shorten "
-			"prompts or max_new",
-			p->context, b->hp.context);
-	b->first = p->stage == 0;
-	b->last = p->stage == p->stages - 1;
-	return LSB_OK;
-}
 
 /* Averages over the layers held, since files may mix types. */
 static int sum_costs(struct lsb_backend *b, struct lsb_error *err)
@@ -171,8 +134,10 @@ static int open_model(struct lsb_backend *b, struct lsb_error *err)
 
 static int open_stage(struct lsb_backend *b, struct lsb_error *err)
 {
-	int rc = resolve_place(b, err);
+	int rc = lsb_stage_resolve_place(&b->place, &b->hp, err);
 
+	b->first = lsb_stage_is_first(&b->place);
+	b->last = lsb_stage_is_last(&b->place);
 	if (!rc)
 		rc = cuda_device_open(b, err);
 	if (rc)
@@ -188,7 +153,8 @@ static int backend_open(const struct lsb_host *host, const void *opts, const str
 			struct lsb_backend **out, struct lsb_error *err)
 {
 	struct lsb_backend *b;
-	int rc = check_place(place, err);
+	struct lsb_place own;
+	int rc = lsb_stage_take_place(place, &own, err);
 
 	if (rc)
 		return rc;
@@ -197,9 +163,9 @@ static int backend_open(const struct lsb_host *host, const void *opts, const str
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for backend-cuda");
 	b->host = host;
 	b->options = *(const struct cuda_options *)opts;
-	b->place = *place;
+	b->place = own;
 	rc = open_model(b, err);
-	if (!rc && !(place->flags & LSB_PLACE_VOCABULARY))
+	if (!rc && !(own.flags & LSB_PLACE_VOCABULARY))
 		rc = open_stage(b, err);
 	if (!rc)
 		rc = sum_costs(b, err);
@@ -215,6 +181,23 @@ static int backend_open(const struct lsb_host *host, const void *opts, const str
 
 /* --- what was opened ----------------------------------------------------------- */
 
+/* Which kernels and libraries do the work, for the report. */
+static void describe_engine(const struct lsb_backend *b, char *out, size_t bytes)
+{
+	char large[64];
+
+	if (b->forward.lt)
+		snprintf(large, sizeof(large), ", cuBLASLt %zu.%zu.%zu beyond %d tokens",
+			 cuda_lt_version(b->forward.lt) / 10000, cuda_lt_version(b->forward.lt) / 100 % 100,
+			 cuda_lt_version(b->forward.lt) % 100, CUDA_SMALL_TOKENS);
+	else
+		large[0] = '\0';
+	snprintf(out, bytes, "own products%s; own attention; KV cache %s; %s%s", large,
+		 b->options.kv == CUDA_KV_BF16 ? "bf16" : "fp16",
+		 b->options.graphs ? "decode as CUDA graphs" : "no graphs",
+		 b->options.invariant ? "; invariant" : "");
+}
+
 static int backend_info(const struct lsb_backend *b, struct lsb_backend_info *out, struct lsb_error *err)
 {
 	const size_t room = out->struct_size;
@@ -228,7 +211,7 @@ static int backend_info(const struct lsb_backend *b, struct lsb_backend_info *ou
 		.invariant_over =
 			b->options.invariant ? always | LSB_INVARIANT_BATCH | LSB_INVARIANT_CHUNK : always,
 		.flags = LSB_BACKEND_DEVICE_TIMES,
-		.mem_kinds = 1u << LSB_MEM_PINNED | 1u << LSB_MEM_CUDA,
+		.mem_kinds = CUDA_MEM_KINDS,
 		.bos = b->tokenizer ? lsb_tokenizer_bos(b->tokenizer) : -1,
 		.load_bytes = b->weights.load_bytes,
 		.weight_bytes = b->weights.arena_bytes,
@@ -244,6 +227,10 @@ static int backend_info(const struct lsb_backend *b, struct lsb_backend_info *ou
 		return lsb_fail(err, LSB_EINVAL, 0, "lsb_backend_info.struct_size is not set");
 	memcpy(i.model_name, b->model_name, sizeof(i.model_name));
 	memcpy(i.device_name, b->device.name, sizeof(i.device_name));
+	if (b->opened) {
+		memcpy(i.device_id, b->device.id, sizeof(i.device_id));
+		describe_engine(b, i.engine, sizeof(i.engine));
+	}
 	if (b->tokenizer)
 		i.n_stop_ids = lsb_tokenizer_stop_ids(b->tokenizer, i.stop_ids, LSB_STOP_IDS_MAX);
 	i.struct_size = room;
@@ -253,49 +240,17 @@ static int backend_info(const struct lsb_backend *b, struct lsb_backend_info *ou
 
 /* --- text ------------------------------------------------------------------------ */
 
-static int need_tokenizer(const struct lsb_backend *b, struct lsb_error *err)
-{
-	if (b->tokenizer)
-		return LSB_OK;
-	return lsb_fail(err, LSB_EINVAL, 0,
-			"this rank was opened without its vocabulary (LSB_PLACE_NO_VOCABULARY)");
-}
-
-static int encode_chat(struct lsb_backend *b, const struct lsb_turn *turns, size_t n_turns, int32_t *ids,
-		       size_t capacity, size_t *n, struct lsb_error *err)
-{
-	enum lsb_chat kind = (enum lsb_chat)b->options.chat;
-
-	if (kind == LSB_CHAT_AUTO) {
-		const int rc = lsb_chat_recognise(b->tokenizer, &kind, err);
-
-		if (rc)
-			return rc;
-	}
-	return lsb_chat_encode(b->tokenizer, kind, turns, n_turns, ids, capacity, n, err);
-}
-
 static int backend_encode(struct lsb_backend *b, const struct lsb_turn *turns, size_t n_turns, uint32_t flags,
 			  int32_t *ids, size_t capacity, size_t *n, struct lsb_error *err)
 {
-	int rc = need_tokenizer(b, err);
-
-	if (rc)
-		return rc;
-	if (n_turns == 0)
-		return lsb_fail(err, LSB_EINVAL, 0, "there is no text to encode");
-	if (flags & LSB_ENCODE_CHAT)
-		return encode_chat(b, turns, n_turns, ids, capacity, n, err);
-	return lsb_tokenizer_encode(b->tokenizer, turns[0].text, strlen(turns[0].text), flags, ids, capacity,
-				    n, err);
+	return lsb_stage_encode(b->tokenizer, (enum lsb_chat)b->options.chat, turns, n_turns, flags, ids,
+				capacity, n, err);
 }
 
 static int backend_decode(struct lsb_backend *b, const int32_t *ids, size_t n, char *text, size_t capacity,
 			  size_t *bytes, struct lsb_error *err)
 {
-	int rc = need_tokenizer(b, err);
-
-	return rc ? rc : lsb_tokenizer_decode(b->tokenizer, ids, n, text, capacity, bytes, err);
+	return lsb_stage_decode(b->tokenizer, ids, n, text, capacity, bytes, err);
 }
 
 /* --- buffers ---------------------------------------------------------------------- */
@@ -359,6 +314,19 @@ static int buffer_copy(struct lsb_backend *b, const struct lsb_buf *to, const st
 
 /* --- steps ------------------------------------------------------------------------- */
 
+/* An NVTX range that says what is submitted: "decode 8", "prefill 67 (1 output)". */
+static void mark_step(const struct lsb_batch *batch)
+{
+	char name[64];
+
+	if (batch->n_outputs == batch->n_tokens)
+		snprintf(name, sizeof(name), "decode %u", batch->n_tokens);
+	else
+		snprintf(name, sizeof(name), "prefill %u (%u output%s)", batch->n_tokens, batch->n_outputs,
+			 batch->n_outputs == 1 ? "" : "s");
+	nvtxRangePushA(name);
+}
+
 static int backend_submit(struct lsb_backend *b, const struct lsb_batch *batch, const struct lsb_step_io *io,
 			  uint64_t *ticket, struct lsb_error *err)
 {
@@ -368,7 +336,7 @@ static int backend_submit(struct lsb_backend *b, const struct lsb_batch *batch, 
 		return lsb_fail(err, LSB_EINVAL, 0, "a backend opened for its vocabulary computes no steps");
 	(void)cudaSetDevice(b->device.ordinal);
 	if (b->options.profile)
-		nvtxRangePushA("submit");
+		mark_step(batch);
 	rc = cuda_step_submit(b, batch, io, ticket, err);
 	if (b->options.profile)
 		nvtxRangePop();
@@ -389,8 +357,7 @@ static int backend_wait(struct lsb_backend *b, uint64_t ticket, uint64_t deadlin
 
 static void backend_slot_clear(struct lsb_backend *b, uint32_t slot)
 {
-	if (b->queue.next && slot < b->place.slots)
-		b->queue.next[slot] = 0;
+	lsb_rules_clear(&b->queue.rules, slot);
 }
 
 static const struct lsb_backend_ops ops = {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Steps: the checks on a batch, its description for the device, tickets.
+ * Steps: their description for the device, tickets.
  *
- * A batch is checked once, here: what lies behind relies on slots, positions and
- * ids being in range. What a step tells the device is written into the ticket's own
- * page-locked memory, so that submit only enqueues. A ticket is complete when the
- * device has written its number there; the stream is asked for errors now and then
- * while waiting.
+ * A batch is checked once, by the rules of core/model's stage.h: what lies behind
+ * relies on slots, positions and ids being in range. What a step tells the device is written into the
+ * ticket's own page-locked memory, so that submit only enqueues. A ticket is complete when the device has
+ * written its number there; the stream is asked for errors now and then while waiting.
  */
 #include "cuda.h"
 
@@ -43,11 +42,7 @@ int cuda_step_open(struct lsb_backend *b, struct lsb_error *err)
 	int rc = cuda_host_alloc(b, place->max_tickets, sizeof(*q->tickets), &q->tickets, what, err);
 
 	if (!rc)
-		rc = cuda_host_alloc(b, place->slots, sizeof(*q->next), &q->next, what, err);
-	if (!rc)
-		rc = cuda_host_alloc(b, place->slots, sizeof(*q->trial), &q->trial, what, err);
-	if (!rc)
-		rc = cuda_host_alloc(b, place->slots, sizeof(*q->mark), &q->mark, what, err);
+		rc = lsb_rules_open(b->host, place, &b->hp, CUDA_MEM_KINDS, &q->rules, err);
 	if (!rc)
 		rc = cuda_host_alloc(b, place->slots, sizeof(*q->span), &q->span, what, err);
 	for (uint32_t i = 0; i < place->max_tickets && !rc; i++)
@@ -63,126 +58,10 @@ void cuda_step_close(struct lsb_backend *b)
 		cudaFreeHost(q->tickets[i].told);
 		cudaFreeHost(q->tickets[i].logits);
 	}
+	lsb_rules_close(&q->rules);
 	cuda_host_free(b, q->tickets);
-	cuda_host_free(b, q->next);
-	cuda_host_free(b, q->trial);
-	cuda_host_free(b, q->mark);
 	cuda_host_free(b, q->span);
 	*q = (struct cuda_queue){ 0 };
-}
-
-/* --- checks ----------------------------------------------------------------- */
-
-/* Positions must go on where the slot stands, or start again at 0 with the slot's first token of the batch.
- */
-static int check_token(struct lsb_backend *b, const struct lsb_token *t, uint32_t index, bool *distinct,
-		       struct lsb_error *err)
-{
-	struct cuda_queue *q = &b->queue;
-	uint32_t next;
-	bool fresh;
-
-	if (t->slot >= b->place.slots)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"token %u of the step is for slot %u, but there are %u slots", index, t->slot,
-				b->place.slots);
-	if (t->position >= b->place.context)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"token %u of the step is at position %u of slot %u, beyond the context of %u",
-				index, t->position, t->slot, b->place.context);
-	if (b->first && (t->id < 0 || (uint32_t)t->id >= b->hp.vocab))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"token %u of the step has id %d, outside the vocabulary of %u", index, t->id,
-				b->hp.vocab);
-	fresh = q->mark[t->slot] != q->checks;
-	next = fresh ? q->next[t->slot] : q->trial[t->slot];
-	if (t->position != next && !(fresh && t->position == 0))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"token %u of the step is at position %u of slot %u, which is to go on at %u",
-				index, t->position, t->slot, next);
-	*distinct = *distinct && fresh;
-	q->mark[t->slot] = q->checks;
-	q->trial[t->slot] = t->position + 1;
-	return LSB_OK;
-}
-
-static int check_tokens(struct lsb_backend *b, const struct lsb_batch *batch, bool *distinct,
-			struct lsb_error *err)
-{
-	uint32_t outputs = 0;
-
-	b->queue.checks++;
-	*distinct = true;
-	for (uint32_t i = 0; i < batch->n_tokens; i++) {
-		const int rc = check_token(b, &batch->tokens[i], i, distinct, err);
-
-		if (rc)
-			return rc;
-		outputs += (batch->tokens[i].flags & LSB_TOKEN_OUTPUT) != 0;
-	}
-	if (b->last && outputs != batch->n_outputs)
-		return lsb_fail(err, LSB_EINVAL, 0, "%u tokens of the step want output, but n_outputs is %u",
-				outputs, batch->n_outputs);
-	return LSB_OK;
-}
-
-static int check_sampling(const struct lsb_batch *batch, struct lsb_error *err)
-{
-	for (uint32_t i = 0; i < batch->n_outputs; i++) {
-		const struct lsb_sampling *s = &batch->sampling[i];
-
-		if (!(s->temperature >= 0.0f && s->temperature <= 1e6f))
-			return lsb_fail(err, LSB_EINVAL, 0, "output %u has temperature %g, outside 0 to 1e6",
-					i, (double)s->temperature);
-		if (!(s->top_p > 0.0f && s->top_p <= 1.0f))
-			return lsb_fail(err, LSB_EINVAL, 0, "output %u has top_p %g, outside (0, 1]", i,
-					(double)s->top_p);
-	}
-	return LSB_OK;
-}
-
-static int check_hidden(const struct lsb_backend *b, const struct lsb_buf *buf, uint32_t n_tokens,
-			const char *what, struct lsb_error *err)
-{
-	const uint64_t bytes = (uint64_t)n_tokens * b->hp.hidden * sizeof(float);
-
-	if (!buf || !buf->ptr)
-		return lsb_fail(err, LSB_EINVAL, 0, "stage %d of %d has no %s buffer for hidden states",
-				b->place.stage, b->place.stages, what);
-	if (buf->mem != LSB_MEM_PINNED && buf->mem != LSB_MEM_CUDA)
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"the %s buffer is in memory that the device cannot reach (kind %u)", what,
-				buf->mem);
-	if (buf->bytes < bytes)
-		return lsb_fail(err, LSB_EINVAL, 0, "the %s buffer has %llu bytes, but %u tokens take %llu",
-				what, (unsigned long long)buf->bytes, n_tokens, (unsigned long long)bytes);
-	return LSB_OK;
-}
-
-static int check_step(struct lsb_backend *b, const struct lsb_batch *batch, const struct lsb_step_io *io,
-		      bool *distinct, struct lsb_error *err)
-{
-	int rc = LSB_OK;
-
-	if (batch->struct_size < sizeof(*batch) || io->struct_size < sizeof(*io))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"the step's structs are smaller than those of plugin ABI v1");
-	if (batch->n_tokens == 0 || batch->n_tokens > b->place.max_tokens)
-		return lsb_fail(err, LSB_EINVAL, 0, "a step has 1 to %u tokens, not %u", b->place.max_tokens,
-				batch->n_tokens);
-	if (b->last && batch->n_outputs > b->place.max_outputs)
-		return lsb_fail(err, LSB_EINVAL, 0, "a step has at most %u outputs, not %u",
-				b->place.max_outputs, batch->n_outputs);
-	if (b->last && batch->n_outputs && (!io->ids || !batch->sampling))
-		return lsb_fail(err, LSB_EINVAL, 0, "the step wants outputs, but gives no %s",
-				io->ids ? "sampling" : "place for ids");
-	if (!b->first)
-		rc = check_hidden(b, io->in, batch->n_tokens, "input", err);
-	if (!rc && !b->last)
-		rc = check_hidden(b, io->out, batch->n_tokens, "output", err);
-	if (!rc && b->last)
-		rc = check_sampling(batch, err);
-	return rc ? rc : check_tokens(b, batch, distinct, err);
 }
 
 /* --- what a step tells the device ------------------------------------------------ */
@@ -201,12 +80,12 @@ static uint32_t plan_tiles(struct lsb_backend *b, const struct lsb_batch *batch,
 		span[batch->tokens[i].slot]++;
 	for (uint32_t i = 0; i < batch->n_tokens; i++) {
 		const struct lsb_token *t = &batch->tokens[i];
-		const bool begins = b->queue.mark[t->slot] == b->queue.checks;
+		const bool begins = b->queue.rules.mark[t->slot] == b->queue.rules.checks;
 		const uint32_t n = span[t->slot];
 
 		if (!begins)
 			continue;
-		b->queue.mark[t->slot] = b->queue.checks - 1; /* seen */
+		b->queue.rules.mark[t->slot] = b->queue.rules.checks - 1; /* seen */
 		for (uint32_t done = 0; done < n; done += most, n_tiles++)
 			if (tiles)
 				tiles[n_tiles] = (struct cuda_tile){ .first = at + done,
@@ -221,7 +100,7 @@ static uint32_t plan_tiles(struct lsb_backend *b, const struct lsb_batch *batch,
 
 		if (order)
 			order[span[slot]++] = i;
-		b->queue.mark[slot] = b->queue.checks; /* as it was */
+		b->queue.rules.mark[slot] = b->queue.rules.checks; /* as it was */
 	}
 	return n_tiles;
 }
@@ -292,7 +171,7 @@ int cuda_step_submit(struct lsb_backend *b, const struct lsb_batch *batch, const
 		return lsb_fail(err, LSB_EINVAL, 0,
 				"%u steps are unfinished already: wait for ticket %llu first",
 				b->place.max_tickets, (unsigned long long)t->number);
-	rc = check_step(b, batch, io, &distinct, err);
+	rc = lsb_rules_check(&q->rules, batch, io, &distinct, err);
 	if (!rc && b->last && io->logits && batch->n_outputs)
 		rc = want_logits(b, t, err);
 	if (rc)
@@ -309,8 +188,7 @@ int cuda_step_submit(struct lsb_backend *b, const struct lsb_batch *batch, const
 	rc = cuda_forward_run(b, &shape, t->told, t->logits_to ? t->logits : NULL, err);
 	if (rc)
 		return rc;
-	for (uint32_t i = 0; i < batch->n_tokens; i++)
-		q->next[batch->tokens[i].slot] = batch->tokens[i].position + 1;
+	lsb_rules_accept(&q->rules, batch);
 	q->submitted++;
 	t->state = CUDA_TICKET_QUEUED;
 	*ticket = t->number;

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attention of a prompt alone, one layer: rotating and appending its keys and values,
+ * then every query over all before it.
+ *
+ *	bench_cuda_attention [tokens=512] [heads=32] [kv_heads=8] [head=128]
+ *
+ * One line: milliseconds (median over rounds, by events) and TFLOP/s of the causal half.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+enum { ROUNDS = 15, REPEATS = 8 };
+
+#define OK(call)                                                                                             \
+	do {                                                                                                 \
+		const cudaError_t rc_ = (call);                                                              \
+		if (rc_ != cudaSuccess) {                                                                    \
+			fprintf(stderr, "%s: %s\n", #call, cudaGetErrorString(rc_));                         \
+			exit(1);                                                                             \
+		}                                                                                            \
+	} while (0)
+
+struct sizes {
+	uint32_t tokens, heads, kv_heads, head;
+};
+
+static int by_value(const void *a, const void *b)
+{
+	const float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void *take(size_t bytes)
+{
+	void *p;
+
+	OK(cudaMalloc(&p, bytes));
+	OK(cudaMemset(p, 0, bytes));
+	return p;
+}
+
+static void *give(const void *from, size_t bytes)
+{
+	void *p = take(bytes);
+
+	OK(cudaMemcpy(p, from, bytes, cudaMemcpyHostToDevice));
+	return p;
+}
+
+/* One slot's tokens in order, cut into tiles. */
+static void describe(const struct sizes *s, struct cuda_attention *a)
+{
+	const uint32_t n = s->tokens, most = CUDA_TILE_QUERIES / (s->heads / s->kv_heads);
+	struct cuda_token *tokens = calloc(n, sizeof(*tokens));
+	uint32_t *order = calloc(n, sizeof(*order));
+	struct cuda_tile *tiles = calloc(n, sizeof(*tiles));
+
+	for (uint32_t i = 0; i < n; i++) {
+		tokens[i].position = order[i] = i;
+		if (i % most == 0)
+			tiles[a->n_tiles++] = (struct cuda_tile){ .first = i,
+								  .n = n - i < most ? n - i : most,
+								  .position = i };
+	}
+	a->tokens = give(tokens, n * sizeof(*tokens));
+	a->order = give(order, n * sizeof(*order));
+	a->tiles = give(tiles, a->n_tiles * sizeof(*tiles));
+	free(tokens);
+	free(order);
+	free(tiles);
+}
+
+static struct cuda_attention prepare(const struct sizes *s, cudaStream_t stream)
+{
+	const uint32_t dim = (s->head + 7) / 8 * 8, width = (s->heads + 2 * s->kv_heads) * s->head;
+	const size_t cache = (size_t)s->kv_heads * s->tokens * dim * 2, sums = (size_t)s->tokens * width;
+	struct cuda_attention a = {
+		.kv = { .keys = take(cache), .values = take(cache), .context = s->tokens, .dim = dim },
+		.qkv = { .splits = 1, .ld = width, .split_stride = sums },
+		.heads = s->heads,
+		.kv_heads = s->kv_heads,
+		.head_dim = s->head,
+		.rope_dim = s->head,
+		.n = s->tokens,
+		.out = take((size_t)s->tokens * s->heads * s->head * 2),
+		.ld_out = s->heads * s->head,
+		.q = take((size_t)s->tokens * s->heads * s->head * 2),
+	};
+	void *values = take(sums * sizeof(float)),
+	     *angles = take((size_t)s->tokens * s->head * sizeof(float));
+
+	/* Pairs of 16-bit values read as floats: small numbers of both signs, which is all it takes. */
+	OK(cuda_fill(values, sums * 2, CUDA_BF16, stream));
+	OK(cuda_fill(angles, (size_t)s->tokens * s->head * 2, CUDA_BF16, stream));
+	a.qkv.y = values;
+	a.cos_sin = angles;
+	describe(s, &a);
+	return a;
+}
+
+static double measure(const struct cuda_attention *a, cudaStream_t stream)
+{
+	cudaEvent_t start, end;
+	float ms[ROUNDS];
+
+	OK(cudaEventCreate(&start));
+	OK(cudaEventCreate(&end));
+	for (int round = -1; round < ROUNDS; round++) {
+		OK(cudaEventRecord(start, stream));
+		for (int i = 0; i < REPEATS; i++) {
+			OK(cuda_append(a, stream));
+			OK(cuda_attend_many(a, stream));
+		}
+		OK(cudaEventRecord(end, stream));
+		OK(cudaEventSynchronize(end));
+		if (round >= 0)
+			OK(cudaEventElapsedTime(&ms[round], start, end));
+	}
+	qsort(ms, ROUNDS, sizeof(ms[0]), by_value);
+	return (double)ms[ROUNDS / 2] / REPEATS;
+}
+
+int main(int argc, char **argv)
+{
+	struct sizes s = { .tokens = 512, .heads = 32, .kv_heads = 8, .head = 128 };
+	const struct {
+		const char *name;
+		uint32_t *to;
+	} numbers[] = { { "tokens=", &s.tokens },
+			{ "heads=", &s.heads },
+			{ "kv_heads=", &s.kv_heads },
+			{ "head=", &s.head } };
+	struct cudaDeviceProp prop;
+	struct cuda_attention a;
+	cudaStream_t stream;
+	double ms;
+
+	for (int i = 1; i < argc; i++)
+		for (size_t k = 0; k < sizeof(numbers) / sizeof(numbers[0]); k++)
+			if (strncmp(argv[i], numbers[k].name, strlen(numbers[k].name)) == 0)
+				*numbers[k].to =
+					(uint32_t)strtoul(argv[i] + strlen(numbers[k].name), NULL, 10);
+	if (!s.tokens || !s.kv_heads || !s.heads || s.heads % s.kv_heads ||
+	    s.heads / s.kv_heads > CUDA_GROUP_MAX || !s.head || s.head % 2 || s.head > CUDA_HEAD_MAX) {
+		fprintf(stderr, "usage: bench_cuda_attention [tokens=N] [heads=N] [kv_heads=N] [head=N]\n");
+		return 2;
+	}
+	OK(cudaGetDeviceProperties(&prop, 0));
+	cuda_kernels_for(prop.major, prop.minor);
+	OK(cuda_attend_prepare());
+	OK(cudaStreamCreate(&stream));
+	a = prepare(&s, stream);
+	OK(cudaStreamSynchronize(stream));
+	ms = measure(&a, stream);
+	printf("attention of %u tokens, %u heads of %u, %u KV heads: %.4f ms, %.1f TFLOP/s\n", s.tokens,
+	       s.heads, s.head, s.kv_heads, ms, 2e-9 * s.tokens * s.tokens * s.heads * s.head / ms);
+	return 0;
+}
