@@ -3,6 +3,7 @@
  * Attention of prompts: tiles of 64 queries (tokens times the query heads of one KV
  * head) against 64 positions at a time, both products on tensor cores, with a
  * running maximum so that scores never leave registers (Dao 2023, "FlashAttention-2").
+ * Values are fetched while scores are computed, the next keys while values are used.
  */
 #include "attention.cuh"
 
@@ -44,28 +45,62 @@ cudaError_t cuda_append(const struct cuda_attention *a, cudaStream_t stream)
 
 /* --- attending -------------------------------------------------------------------- */
 
-/* Two 8x8 blocks of a matrix in shared memory, transposed: lane l < 16 points to row l. */
-static __device__ __forceinline__ void load_transposed(const void *row, uint32_t *b0, uint32_t *b1)
+/* Four 8x8 blocks of a matrix in shared memory: lane l points to row l % 8 of block l / 8. */
+static __device__ __forceinline__ void load_blocks(const void *row, uint32_t b[4])
 {
-	asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-		     : "=r"(*b0), "=r"(*b1)
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+		     : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3])
 		     : "r"((uint32_t)__cvta_generic_to_shared(row)));
 }
 
-/* Vectors of POSITIONS positions from `from` on; zero beyond `to` and beyond the cache's width. */
+static __device__ __forceinline__ void load_transposed(const void *row, uint32_t b[4])
+{
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+		     : "=r"(b[0]), "=r"(b[1]), "=r"(b[2]), "=r"(b[3])
+		     : "r"((uint32_t)__cvta_generic_to_shared(row)));
+}
+
+/* 2^x, within 2 ulp. */
+static __device__ __forceinline__ float power_of_two(float x)
+{
+	float y;
+
+	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+}
+
+/* Two probabilities: in [0, 1], so no range to keep to. */
+template <class T> static __device__ __forceinline__ uint32_t pack_shares(float lo, float hi);
+template <> __device__ __forceinline__ uint32_t pack_shares<__half>(float lo, float hi)
+{
+	const __half2 h = __floats2half2_rn(lo, hi);
+
+	return *reinterpret_cast<const uint32_t *>(&h);
+}
+template <> __device__ __forceinline__ uint32_t pack_shares<__nv_bfloat16>(float lo, float hi)
+{
+	return pack2<__nv_bfloat16>(lo, hi);
+}
+
+/* Begin to fetch vectors of POSITIONS positions from `from` on; zero beyond `to` and beyond the cache's
+ * width. */
 template <class T, int DIM>
-static __device__ void load_positions(const T *cache, uint32_t dim, uint32_t from, uint32_t to, T *shared)
+static __device__ __forceinline__ void fetch_positions(const T *cache, uint32_t dim, uint32_t from,
+						       uint32_t to, T *shared)
 {
 	enum { CHUNKS = DIM / 8, LD = DIM + 8 };
 
+#pragma unroll
 	for (uint32_t i = threadIdx.x; i < POSITIONS * CHUNKS; i += THREADS) {
 		const uint32_t p = i / CHUNKS, c = i % CHUNKS;
-		uint4 v = make_uint4(0, 0, 0, 0);
+		T *const at = shared + p * LD + c * 8;
 
 		if (from + p < to && c * 8 < dim)
-			v = *(const uint4 *)(cache + (uint64_t)(from + p) * dim + c * 8);
-		*(uint4 *)(shared + p * LD + c * 8) = v;
+			copy_async<16>(at, cache + (uint64_t)(from + p) * dim + c * 8);
+		else
+			*(uint4 *)at = make_uint4(0, 0, 0, 0);
 	}
+	copy_commit();
 }
 
 /* A row of queries: its token (order's index), head and last position; `there`: not padding. */
@@ -85,8 +120,88 @@ static __device__ __forceinline__ struct query query_of(const struct cuda_attent
 		 tile.position + (there ? i : 0), there };
 }
 
+/* Scores of a warp's 16 queries against the positions in `keys`. */
 template <class T, int DIM>
-__global__ void __launch_bounds__(THREADS) attend_many(const struct cuda_attention a)
+static __device__ __forceinline__ void multiply_keys(const uint32_t q[DIM / 16][4], const T *keys,
+						     float score[POSITIONS / 8][4])
+{
+	enum { LD = DIM + 8 };
+	const uint32_t lane = threadIdx.x % 32;
+	const T *const row = keys + (lane / 16 * 8 + lane % 8) * LD + lane / 8 % 2 * 8;
+
+#pragma unroll
+	for (int s = 0; s < DIM / 16; s++)
+#pragma unroll
+		for (int n = 0; n < POSITIONS / 8; n += 2) {
+			uint32_t b[4];
+
+			load_blocks(row + n * 8 * LD + s * 16, b);
+			tensor_product<T>(score[n], q[s], b[0], b[1]);
+			tensor_product<T>(score[n + 1], q[s], b[2], b[3]);
+		}
+}
+
+/* out += the shares times the vectors in `values`. */
+template <class T, int DIM>
+static __device__ __forceinline__ void multiply_values(const float share[POSITIONS / 8][4], const T *values,
+						       float out[DIM / 8][4])
+{
+	enum { LD = DIM + 8 };
+	const uint32_t lane = threadIdx.x % 32;
+	const T *const row = values + lane % 16 * LD + lane / 16 * 8;
+
+#pragma unroll
+	for (int n = 0; n < POSITIONS / 16; n++) {
+		const uint32_t p[4] = { pack_shares<T>(share[2 * n][0], share[2 * n][1]),
+					pack_shares<T>(share[2 * n][2], share[2 * n][3]),
+					pack_shares<T>(share[2 * n + 1][0], share[2 * n + 1][1]),
+					pack_shares<T>(share[2 * n + 1][2], share[2 * n + 1][3]) };
+
+#pragma unroll
+		for (int d = 0; d < DIM / 8; d += 2) {
+			uint32_t b[4];
+
+			load_transposed(row + n * 16 * LD + d * 8, b);
+			tensor_product<T>(out[d], p, b[0], b[1]);
+			tensor_product<T>(out[d + 1], p, b[2], b[3]);
+		}
+	}
+}
+
+/*
+ * Scores of row r (of a lane's two) become shares of the largest one so far; what was
+ * summed up before shrinks accordingly. most: the largest, unscaled.
+ */
+template <int DIM>
+static __device__ __forceinline__ void weigh(int r, float scale, float score[POSITIONS / 8][4], float *most,
+					     float *sum, float out[DIM / 8][4])
+{
+	float next = *most, keep;
+
+#pragma unroll
+	for (int n = 0; n < POSITIONS / 8; n++)
+		next = fmaxf(next, fmaxf(score[n][2 * r], score[n][2 * r + 1]));
+	next = fmaxf(next, __shfl_xor_sync(0xffffffffu, next, 1));
+	next = fmaxf(next, __shfl_xor_sync(0xffffffffu, next, 2));
+	keep = power_of_two((*most - next) * scale);
+	*sum *= keep;
+#pragma unroll
+	for (int d = 0; d < DIM / 8; d++) {
+		out[d][2 * r] *= keep;
+		out[d][2 * r + 1] *= keep;
+	}
+#pragma unroll
+	for (int n = 0; n < POSITIONS / 8; n++)
+#pragma unroll
+		for (int i = 2 * r; i < 2 * r + 2; i++) {
+			score[n][i] = power_of_two(fmaf(score[n][i], scale, -next * scale));
+			*sum += score[n][i];
+		}
+	*most = next;
+}
+
+template <class T, int DIM>
+__global__ void __launch_bounds__(THREADS, DIM <= 64 ? 3 : 1) attend_many(const struct cuda_attention a)
 {
 	extern __shared__ __align__(16) unsigned char shared[];
 	enum { LD = DIM + 8, STEPS = DIM / 16 };
@@ -101,11 +216,13 @@ __global__ void __launch_bounds__(THREADS) attend_many(const struct cuda_attenti
 	const struct query row[2] = { query_of(a, tile, kv_head, warp * 16 + g),
 				      query_of(a, tile, kv_head, warp * 16 + g + 8) };
 	const uint32_t length = tile.position + tile.n;
-	const uint64_t base = kv_at(a, tile.slot, kv_head);
-	const float scale = 1.4426950408889634f * rsqrtf((float)a.head_dim);
+	const T *const all_keys = (const T *)a.kv.keys + kv_at(a, tile.slot, kv_head);
+	const T *const all_values = (const T *)a.kv.values + kv_at(a, tile.slot, kv_head);
+	const float scale = 1.4426950408889634f * rsqrtf((float)a.head_dim); /* powers are of two */
 	uint32_t q[STEPS][4];
 	float out[DIM / 8][4] = {}, most[2] = { -INFINITY, -INFINITY }, sum[2] = { 0.0f, 0.0f };
 
+	fetch_positions<T, DIM>(all_keys, a.kv.dim, 0, length, keys);
 #pragma unroll
 	for (int s = 0; s < STEPS; s++)
 #pragma unroll
@@ -123,67 +240,28 @@ __global__ void __launch_bounds__(THREADS) attend_many(const struct cuda_attenti
 	for (uint32_t from = 0; from < length; from += POSITIONS) {
 		float score[POSITIONS / 8][4] = {};
 
+		copy_wait<0>();
+		__syncthreads(); /* keys are there, and nobody uses the last values any more */
+		fetch_positions<T, DIM>(all_values, a.kv.dim, from, length, values);
+		multiply_keys<T, DIM>(q, keys, score);
 		__syncthreads();
-		load_positions<T, DIM>((const T *)a.kv.keys + base, a.kv.dim, from, length, keys);
-		load_positions<T, DIM>((const T *)a.kv.values + base, a.kv.dim, from, length, values);
-		__syncthreads();
-#pragma unroll
-		for (int n = 0; n < POSITIONS / 8; n++)
-#pragma unroll
-			for (int s = 0; s < STEPS; s++) {
-				const T *k = keys + (n * 8 + g) * LD + s * 16 + 2 * t;
-
-				tensor_product<T>(score[n], q[s], *(const uint32_t *)k,
-						  *(const uint32_t *)(k + 8));
-			}
-#pragma unroll
-		for (int r = 0; r < 2; r++) {
-			float next = most[r];
-
+		if (from + POSITIONS < length)
+			fetch_positions<T, DIM>(all_keys, a.kv.dim, from + POSITIONS, length, keys);
+		else
+			copy_commit();
+		if (from + POSITIONS > tile.position + 1) /* some positions are ahead of some query */
 #pragma unroll
 			for (int n = 0; n < POSITIONS / 8; n++)
 #pragma unroll
-				for (int i = 0; i < 2; i++) {
-					float *s = &score[n][2 * r + i];
-
-					*s = from + n * 8 + 2 * t + i <= row[r].position ? *s * scale
-											 : -INFINITY;
-					next = fmaxf(next, *s);
-				}
-			next = fmaxf(next, __shfl_xor_sync(0xffffffffu, next, 1));
-			next = fmaxf(next, __shfl_xor_sync(0xffffffffu, next, 2));
-			const float keep = exp2f(most[r] - next);
-
-			sum[r] *= keep;
+				for (int i = 0; i < 4; i++)
+					if (from + n * 8 + 2 * t + i % 2 > row[i / 2].position)
+						score[n][i] = -INFINITY;
 #pragma unroll
-			for (int d = 0; d < DIM / 8; d++) {
-				out[d][2 * r] *= keep;
-				out[d][2 * r + 1] *= keep;
-			}
-#pragma unroll
-			for (int n = 0; n < POSITIONS / 8; n++)
-#pragma unroll
-				for (int i = 0; i < 2; i++) {
-					score[n][2 * r + i] = exp2f(score[n][2 * r + i] - next);
-					sum[r] += score[n][2 * r + i];
-				}
-			most[r] = next;
-		}
-#pragma unroll
-		for (int n = 0; n < POSITIONS / 16; n++) {
-			const uint32_t p[4] = { pack2<T>(score[2 * n][0], score[2 * n][1]),
-						pack2<T>(score[2 * n][2], score[2 * n][3]),
-						pack2<T>(score[2 * n + 1][0], score[2 * n + 1][1]),
-						pack2<T>(score[2 * n + 1][2], score[2 * n + 1][3]) };
-
-#pragma unroll
-			for (int d = 0; d < DIM / 8; d++) {
-				uint32_t b0, b1;
-
-				load_transposed(values + (n * 16 + lane % 16) * LD + d * 8, &b0, &b1);
-				tensor_product<T>(out[d], p, b0, b1);
-			}
-		}
+		for (int r = 0; r < 2; r++)
+			weigh<DIM>(r, scale, score, &most[r], &sum[r], out);
+		copy_wait<1>();
+		__syncthreads();
+		multiply_values<T, DIM>(score, values, out);
 	}
 #pragma unroll
 	for (int r = 0; r < 2; r++) {
@@ -193,12 +271,9 @@ __global__ void __launch_bounds__(THREADS) attend_many(const struct cuda_attenti
 			continue;
 #pragma unroll
 		for (int d = 0; d < DIM / 8; d++)
-#pragma unroll
-			for (int i = 0; i < 2; i++)
-				if (d * 8 + 2 * t + i < a.head_dim)
-					store_out(a, row[r].token,
-						  row[r].head * a.head_dim + d * 8 + 2 * t + i,
-						  out[d][2 * r + i] / sum[r]);
+			if (d * 8 + 2 * t < a.head_dim)
+				store_pair(a, row[r].token, row[r].head * a.head_dim + d * 8 + 2 * t,
+					   out[d][2 * r] / sum[r], out[d][2 * r + 1] / sum[r]);
 	}
 }
 

@@ -55,4 +55,18 @@ static __device__ __forceinline__ void store_out(const struct cuda_attention &a,
 		((float *)a.out)[i] = v;
 }
 
+/* Likewise of elements `at` and `at` + 1, at even. */
+static __device__ __forceinline__ void store_pair(const struct cuda_attention &a, uint32_t token, uint32_t at,
+						  float v, float w)
+{
+	const uint64_t i = ((uint64_t)token * a.ld_out + at) / 2;
+
+	if (a.out_elem == CUDA_F16)
+		((uint32_t *)a.out)[i] = pack2<__half>(v, w);
+	else if (a.out_elem == CUDA_BF16)
+		((uint32_t *)a.out)[i] = pack2<__nv_bfloat16>(v, w);
+	else
+		((float2 *)a.out)[i] = make_float2(v, w);
+}
+
 #endif
