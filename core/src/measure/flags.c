@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "lsbench/backend.h"
 #include "measure/devices.h"
 #include "measure/statistics.h"
 
