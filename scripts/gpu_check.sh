@@ -64,6 +64,10 @@ run_all()
 	for model in llama-3.1-8b:f16 llama-3.1-8b:bf16 llama-3.1-8b:q8_0 llama-3.1-8b:q4_k openllama-3b:f16; do
 		part "bench $model" 120 "$(find_program bench_backend_cuda)" "random:$model"
 	done
+	for tokens in 2048 8192; do
+		part "bench prompt of $tokens" 120 "$(find_program bench_backend_cuda)" random:llama-3.1-8b:f16 rounds=3 \
+			batches=1 new=8 prefill=$tokens
+	done
 	part "bench invariant" 120 "$(find_program bench_backend_cuda)" random:llama-3.1-8b:f16 invariant=1 rounds=3
 	part products 60 "$(find_program bench_cuda_products)"
 	part peers 300 python3 "$root/bench/peer_gpu.py" "$(find_program bench_backend_cuda)" \
@@ -75,6 +79,9 @@ run_all()
 		esac
 		part "suite $suite" 600 "$lsbench" "$root/suites/$suite.ini" --out "$out/$suite" --no-html \
 			${LSB_REPS:+--reps "$LSB_REPS"}
+		# Two ranks on one device: flagged, and what it costs.
+		part "suite $suite on one device" 300 env CUDA_VISIBLE_DEVICES=0 "$lsbench" "$root/suites/$suite.ini" \
+			--only 'pipeline nodes=2*' --out "$out/$suite-shared" --no-html ${LSB_REPS:+--reps "$LSB_REPS"}
 	done
 	printf 'worst exit status: %s\n' "$worst"
 	return $worst
