@@ -6,10 +6,10 @@
  *
  *	bench_backend_cpu MODEL [threads=1] [cpus=0,1] [rounds=5] [isa=auto] [only=NAME]
  *
- * One line a workload and round: name, tokens, seconds, tokens a second,
- * processor seconds. With "-" as the last argument, it reads names of workloads
- * from stdin and runs one for each line, so that a script can take turns with
- * another program.
+ * One line a workload and round: name, value and unit, seconds, processor
+ * seconds. With "-" as the last argument, it reads names of workloads from stdin
+ * and runs one for each line, so that a script can take turns with another
+ * program.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +18,15 @@
 
 #include "drive.h"
 
-enum { DECODE_TOKENS = 64, PROMPT = 64, SLOTS = 16, CONTEXT = 1024, CPUS = 256 };
+enum { DECODE_STEPS = 32, PROMPT = 64, SLOTS = 16, CONTEXT = 1024, CPUS = 256, READ_NS = 100000000 };
 
-/* prompt > 0: one sequence's prompt in one step; else DECODE_TOKENS steps of `batch` sequences behind PROMPT.
- */
-static const struct workload {
+struct workload {
 	const char *name;
-	uint32_t prompt, batch;
-} workloads[] = {
-	{ "pp64", 64, 1 }, { "pp512", 512, 1 }, { "tg1", 0, 1 },   { "tg2", 0, 2 },
-	{ "tg4", 0, 4 },   { "tg8", 0, 8 },	{ "tg16", 0, 16 },
+	int (*run)(struct pipe *p, const struct workload *w);
+	uint32_t prompt, batch; /* tokens of each prompt; sequences */
 };
-enum { WORKLOADS = sizeof(workloads) / sizeof(workloads[0]) };
+
+static const struct pipe_spec *spec_of_load;
 
 /* Wall time, or the processor time of all threads: on a busy machine, what the wall time would be on an idle
  * one. */
@@ -63,49 +60,108 @@ static uint32_t fill(struct lsb_token *tokens, uint32_t batch, uint32_t from, ui
 	return n;
 }
 
-/* Times of the timed part. */
-static int run(struct pipe *p, const struct workload *w, double *wall_s, double *cpu_s)
+static struct lsb_token tokens[SLOTS * PROMPT];
+
+struct watch {
+	double wall_s, cpu_s;
+};
+
+static struct watch watch_start(void)
 {
-	static struct lsb_token tokens[SLOTS * PROMPT];
+	return (struct watch){ seconds(CLOCK_MONOTONIC), seconds(CLOCK_PROCESS_CPUTIME_ID) };
+}
+
+static void print_rate(const struct watch *began, const char *name, double n, const char *unit)
+{
+	const double wall_s = seconds(CLOCK_MONOTONIC) - began->wall_s;
+
+	printf("%-7s %12.1f %s %9.6f s %9.6f cpu-s\n", name, n / wall_s, unit, wall_s,
+	       seconds(CLOCK_PROCESS_CPUTIME_ID) - began->cpu_s);
+}
+
+/* All sequences' next tokens, positions [from, to), as one step. */
+static int step(struct pipe *p, uint32_t batch, uint32_t from, uint32_t to)
+{
+	const uint32_t n = fill(tokens, batch, from, to, LSB_TOKEN_OUTPUT, p->info.vocabulary);
 	struct lsb_error err;
 	int32_t ids[SLOTS];
 
-	if (!w->prompt) {
-		/* Prompts first, untimed, each in a step of its own. */
-		for (uint32_t slot = 0; slot < w->batch; slot++) {
-			const uint32_t n = fill(tokens, 1, 0, PROMPT, LSB_TOKEN_OUTPUT, p->info.vocabulary);
+	return pipe_step(p, tokens, n, NULL, ids, NULL, &err) ? fail(&err) : 0;
+}
 
-			for (uint32_t i = 0; i < n; i++)
-				tokens[i].slot = slot;
-			if (pipe_step(p, tokens, n, NULL, ids, NULL, &err))
-				return fail(&err);
-		}
-	}
-	*cpu_s = -seconds(CLOCK_PROCESS_CPUTIME_ID);
-	*wall_s = -seconds(CLOCK_MONOTONIC);
-	for (uint32_t s = 0; s < (w->prompt ? 1 : DECODE_TOKENS); s++) {
-		const uint32_t from = w->prompt ? 0 : PROMPT + s, to = w->prompt ? w->prompt : from + 1;
-		const uint32_t n = fill(tokens, w->batch, from, to, LSB_TOKEN_OUTPUT, p->info.vocabulary);
+/* `batch` prompts in one step. */
+static int run_prompts(struct pipe *p, const struct workload *w)
+{
+	const struct watch began = watch_start();
+	const int rc = step(p, w->batch, 0, w->prompt);
 
-		if (pipe_step(p, tokens, n, NULL, ids, NULL, &err))
-			return fail(&err);
-	}
-	*wall_s += seconds(CLOCK_MONOTONIC);
-	*cpu_s += seconds(CLOCK_PROCESS_CPUTIME_ID);
+	print_rate(&began, w->name, w->prompt * w->batch, "tokens/s");
+	return rc;
+}
+
+/* DECODE_STEPS steps of `batch` sequences behind prompts of PROMPT, which are not timed. */
+static int run_decode(struct pipe *p, const struct workload *w)
+{
+	int rc = 0;
+
+	/* Two halves: 16 prompts at once are too many for a step. */
+	for (uint32_t at = 0; at < PROMPT && !rc; at += PROMPT / 2)
+		rc = step(p, w->batch, at, at + PROMPT / 2);
+	const struct watch began = watch_start();
+
+	for (uint32_t s = 0; s < DECODE_STEPS && !rc; s++)
+		rc = step(p, w->batch, PROMPT + s, PROMPT + s + 1);
+	print_rate(&began, w->name, w->batch * DECODE_STEPS, "tokens/s");
+	return rc;
+}
+
+/* The model once more, for one sequence: opened, read and repacked, its cache and buffers made. */
+static int run_load(struct pipe *p, const struct workload *w)
+{
+	struct pipe_spec spec = *spec_of_load;
+	struct lsb_error err;
+	struct pipe other;
+
+	spec.slots = 1;
+	spec.layers = p->info.layers;
+	const struct watch began = watch_start();
+
+	if (pipe_open(&spec, &other, &err))
+		return fail(&err);
+	print_rate(&began, w->name, 1, "loads/s");
+	pipe_close(&other);
 	return 0;
 }
 
+/* Steps a second of which each could read the weights once, at the read bandwidth of these threads. */
+static int run_read(struct pipe *p, const struct workload *w)
+{
+	const struct watch began = watch_start();
+	const double bytes = (double)p->info.layer_bytes * p->info.layers + (double)p->info.head_bytes;
+	struct lsb_error err;
+	double rate;
+
+	if (drive_ops()->measure(p->stage[0], LSB_PEAK_READ, READ_NS, &rate, &err))
+		return fail(&err);
+	printf("%-7s %12.1f steps/s %9.6f s, %.1f GB/s\n", w->name, rate / bytes,
+	       seconds(CLOCK_MONOTONIC) - began.wall_s, rate * 1e-9);
+	return 0;
+}
+
+static const struct workload workloads[] = {
+	{ "pp64", run_prompts, 64, 1 },	  { "pp256", run_prompts, 256, 1 }, { "pp512", run_prompts, 512, 1 },
+	{ "pp8x32", run_prompts, 32, 8 }, { "tg1", run_decode, 0, 1 },	    { "tg2", run_decode, 0, 2 },
+	{ "tg4", run_decode, 0, 4 },	  { "tg8", run_decode, 0, 8 },	    { "tg16", run_decode, 0, 16 },
+	{ "load", run_load, 0, 0 },	  { "read", run_read, 0, 0 },
+};
+enum { WORKLOADS = sizeof(workloads) / sizeof(workloads[0]) };
+
 static int run_and_print(struct pipe *p, const struct workload *w)
 {
-	const uint32_t tokens = w->prompt ? w->prompt : w->batch * DECODE_TOKENS;
-	double wall_s, cpu_s;
+	const int rc = w->run(p, w);
 
-	if (run(p, w, &wall_s, &cpu_s))
-		return -1;
-	printf("%-6s %5u tokens %9.6f s %9.1f tokens/s %9.6f cpu-s\n", w->name, tokens, wall_s,
-	       tokens / wall_s, cpu_s);
 	fflush(stdout);
-	return 0;
+	return rc;
 }
 
 static const struct workload *find(const char *name)
@@ -204,6 +260,7 @@ int main(int argc, char **argv)
 				"[only=NAME] [-]\n");
 		return 2;
 	}
+	spec_of_load = &a.spec;
 	if (pipe_open(&a.spec, &p, &err)) {
 		fail(&err);
 		return 1;

@@ -1,95 +1,52 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""backend-cpu beside llama.cpp: the same GGUF file, threads and CPUs, taking turns.
+"""backend-cpu beside llama.cpp: the same files, threads and CPUs, taking turns; prints one markdown table.
 
-    peer_llamacpp.py BENCH MODEL [--threads 1] [--cpus 0,1] [--rounds 7] [--same-as Q4_0.gguf]
+    peer_llamacpp.py MODEL [--quick] [--pairs 10] [--out DIR] [--budget SECONDS]
+                     [--isa avx2 --library DIR]
 
-BENCH is the built bench_backend_cpu; llama.cpp comes from the llama_cpp package
-of the Python that runs this, through llama_decode. Each round runs every
-workload once on both sides, one right after the other; a ratio is taken within
-its round, and the medians over rounds are printed. Ours includes greedy
-sampling, llama.cpp's does not. --same-as adds the same model in another
-format for llama.cpp alone: Q4_1 is not its fastest one, and a fair page shows both.
+MODEL is the default model, SmolLM2-135M-Instruct.Q4_1.gguf; llama.cpp is the Python package llama_cpp of the Python that
+runs this (and gguf, to write the files of the other types). A pair is one workload on both sides, one right after
+the other; its ratio is ours over theirs, and the table has medians of ratios with their exact 95 % intervals (order
+statistics; 6 pairs at least). Ours includes greedy sampling, llama.cpp's does not. Q4_1 has no fast path in
+llama.cpp, so the same model requantised to Q4_0, its fastest format, stands beside it.
+
+    ppN      tokens/s of a prompt of N tokens in one step; pp8x32: eight prompts of 32 in one step
+    tgN      tokens/s of N sequences, 32 steps behind prompts of 64
+    load     seconds to open the model and a context, the file in the page cache
+    MBU      steps/s x bytes of weights / read bandwidth, both of the same round, in tg1
+
+With --out, what was measured is kept in DIR/pairs.jsonl and a later call goes on from there; --budget ends a call after
+so many seconds (twice the last pair's length at most late). --quick: 3 pairs of the default model alone. --isa and
+--library compare another instruction set of ours with another build of llama.cpp.
 """
 import argparse
-import ctypes
+import collections
+import json
+import math
 import os
+import pathlib
 import statistics
 import subprocess
+import sys
+import tempfile
 import time
 
-PROMPT, DECODE, CONTEXT, CHUNK = 64, 64, 1024, 512
-WORKLOADS = {"pp64": (64, 1), "pp512": (512, 1), "tg1": (0, 1), "tg2": (0, 2), "tg4": (0, 4), "tg8": (0, 8),
-             "tg16": (0, 16)}
+BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
+QUICK = ("pp64", "pp512", "tg1", "tg8", "load")
+DEFAULT = ("pp64", "pp512", "pp8x32", "tg1", "tg2", "tg4", "tg8", "tg16", "load")
+TYPES = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k", "q5_k", "q6_k", "f16", "bf16", "f32")
+OF_TYPES = ("pp256", "tg1")
 
-
-class Llama:
-    """One model of llama.cpp, with a context for each number of sequences."""
-
-    def __init__(self, path, threads):
-        import llama_cpp
-        self.lib = llama_cpp
-        self.threads = threads
-        self.quiet = llama_cpp.llama_log_callback(lambda level, text, data: None)
-        llama_cpp.llama_log_set(self.quiet, ctypes.c_void_p(0))
-        llama_cpp.llama_backend_init()
-        params = llama_cpp.llama_model_default_params()
-        params.n_gpu_layers = 0
-        self.model = llama_cpp.llama_model_load_from_file(path.encode(), params)
-        if not self.model:
-            raise SystemExit(f"llama.cpp cannot load {path}")
-        self.vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self.model))
-        self.contexts = {}
-        self.batch = llama_cpp.llama_batch_init(CHUNK, 0, 1)
-
-    def context(self, sequences):
-        if sequences not in self.contexts:
-            params = self.lib.llama_context_default_params()
-            params.n_ctx = CONTEXT * sequences
-            params.n_batch = params.n_ubatch = CHUNK
-            params.n_seq_max = sequences
-            params.n_threads = params.n_threads_batch = self.threads
-            context = self.lib.llama_init_from_model(self.model, params)
-            if not context:
-                raise SystemExit(f"llama.cpp cannot make a context for {sequences} sequences")
-            self.contexts[sequences] = context
-        return self.contexts[sequences]
-
-    def step(self, context, tokens):
-        """tokens: (sequence, position, wants output)"""
-        for i, (sequence, position, output) in enumerate(tokens):
-            self.batch.token[i] = (position * 7919 + sequence * 131 + 3) % self.vocabulary
-            self.batch.pos[i] = position
-            self.batch.n_seq_id[i] = 1
-            self.batch.seq_id[i][0] = sequence
-            self.batch.logits[i] = output
-        self.batch.n_tokens = len(tokens)
-        if self.lib.llama_decode(context, self.batch):
-            raise SystemExit("llama_decode failed")
-        self.lib.llama_synchronize(context)
-
-    def run(self, name):
-        """Tokens per second of one workload."""
-        prompt, sequences = WORKLOADS[name]
-        context = self.context(sequences)
-        self.lib.llama_memory_clear(self.lib.llama_get_memory(context), True)
-        if not prompt:
-            for s in range(sequences):
-                self.step(context, [(s, p, p + 1 == PROMPT) for p in range(PROMPT)])
-            steps = [[(s, PROMPT + i, True) for s in range(sequences)] for i in range(DECODE)]
-        else:
-            steps = [[(0, p, p + 1 == prompt) for p in range(prompt)]]
-        began = time.monotonic()
-        for tokens in steps:
-            self.step(context, tokens)
-        return sum(len(t) for t in steps) / (time.monotonic() - began)
+# One setting of the table: our model, the peer's, and what both run.
+Setting = collections.namedtuple("Setting", "title model peer threads workloads")
 
 
 class Ours:
     """bench_backend_cpu, waiting for names of workloads."""
 
-    def __init__(self, bench, model, threads, cpus):
-        command = [bench, model, f"threads={threads}", f"cpus={','.join(map(str, cpus))}", "-"]
+    def __init__(self, bench, model, threads, cpus, isa):
+        command = [bench, model, f"threads={threads}", f"cpus={','.join(map(str, cpus))}", f"isa={isa}", "-"]
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.title = self.child.stdout.readline().strip("# \n")
 
@@ -99,47 +56,168 @@ class Ours:
         line = self.child.stdout.readline().split()
         if not line or line[0] != name:
             raise SystemExit("bench_backend_cpu ended early")
-        return float(line[5])
+        return float(line[1])
+
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait()
+
+
+def interval(values):
+    """Exact 95 % interval of the median from order statistics, None below 6 values."""
+    n, below, k = len(values), 0.0, 0
+    while below + math.comb(n, k) / 2 ** n <= 0.025:
+        below += math.comb(n, k) / 2 ** n
+        k += 1
+    ordered = sorted(values)
+    return (ordered[k - 1], ordered[n - k]) if k else None
+
+
+class Journal:
+    """Pairs that were measured, in memory and, with a folder, in its pairs.jsonl."""
+
+    def __init__(self, folder):
+        self.path = folder and pathlib.Path(folder, "pairs.jsonl")
+        self.lines = []
+        if self.path and self.path.exists():
+            self.lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+
+    def add(self, line):
+        self.lines.append(line)
+        if self.path:
+            with open(self.path, "a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    def pairs(self, setting, workload):
+        return [line for line in self.lines if line["setting"] == setting.title and line["threads"] == setting.threads
+                and line["workload"] == workload]
+
+
+class Files:
+    """Model files, made when first asked for."""
+
+    def __init__(self, folder, default):
+        self.folder, self.default = pathlib.Path(folder), default
+
+    def path(self, name):
+        import llamacpp
+        path = self.folder / f"{name}.gguf"
+        if name == "default":
+            return self.default
+        if path.exists():
+            return path
+        if name == "random-f16":
+            llamacpp.write_random(path.with_suffix(".part"))
+        elif name == "default-q4_0":
+            llamacpp.quantize(self.default, path.with_suffix(".part"), "q4_0", False)
+        else:
+            llamacpp.quantize(self.path("random-f16"), path.with_suffix(".part"), name.removeprefix("random-"), True)
+        path.with_suffix(".part").rename(path)
+        return path
+
+
+def settings(arguments):
+    found, default = [], QUICK if arguments.quick else DEFAULT
+    for threads in arguments.threads:
+        found.append(Setting("the default model", "default", "default", threads, default))
+        found.append(Setting("llama.cpp on Q4_0", "default", "default-q4_0", threads, default))
+    for threads in arguments.threads:
+        for kind in () if arguments.quick else TYPES:
+            found.append(Setting(kind, f"random-{kind}", f"random-{kind}", threads, OF_TYPES))
+    return [s for s in found if s.title in arguments.only] if arguments.only else found
+
+
+def measure(setting, files, journal, arguments, deadline):
+    """Pairs of one setting until there are enough or time is up; says whether there are enough."""
+    missing = [w for w in setting.workloads if len(journal.pairs(setting, w)) < arguments.pairs]
+    if not missing:
+        return True
+    if time.monotonic() > deadline:
+        return False
+    import llamacpp
+    paths = files.path(setting.model), files.path(setting.peer)
+    cpus = arguments.cpus[:setting.threads]
+    os.sched_setaffinity(0, cpus)
+    ours = Ours(arguments.bench, paths[0], setting.threads, cpus, arguments.isa)
+    peer = llamacpp.Llama(paths[1], setting.threads)
+    for workload in missing:  # pages, graphs, prompts: untimed
+        ours.run(workload)
+        peer.run(workload)
+    while missing and time.monotonic() < deadline:
+        limit = ours.run("read")
+        for workload in missing:
+            line = {"setting": setting.title, "threads": setting.threads, "workload": workload,
+                    "ours": ours.run(workload), "peer": peer.run(workload), "read": limit}
+            journal.add(line)
+            time.sleep(0.03)  # their threads stop spinning
+        missing = [w for w in missing if len(journal.pairs(setting, w)) < arguments.pairs]
+    ours.close()
+    peer.close()
+    return not missing
+
+
+def show_ratio(pairs):
+    ratios = [pair["ours"] / pair["peer"] for pair in pairs]
+    if not ratios:
+        return "-"
+    bounds = interval(ratios)
+    return f"{statistics.median(ratios):.2f}" + (f" [{bounds[0]:.2f}, {bounds[1]:.2f}]" if bounds else "")
+
+
+def show_rate(pairs, side, workload):
+    if not pairs:
+        return "-"
+    rate = statistics.median(pair[side] for pair in pairs)
+    return f"{1 / rate:.3f} s" if workload == "load" else f"{rate:.0f}"
+
+
+def print_table(found, journal, threads):
+    """One row a workload and setting, columns by threads."""
+    print("| |" + "".join(f" {t} thread{'s' * (t > 1)}: ours | llama.cpp | ratio | MBU |" for t in threads))
+    print("|---|" + "---|---|---|---|" * len(threads))
+    rows = dict.fromkeys((s.title, w) for s in found for w in s.workloads)
+    for title, workload in rows:
+        row = f"| {title}, {workload} |"
+        for t in threads:
+            pairs = journal.pairs(Setting(title, None, None, t, None), workload)
+            mbu = statistics.median(p["ours"] / p["read"] for p in pairs) if pairs and workload == "tg1" else None
+            row += (f" {show_rate(pairs, 'ours', workload)} | {show_rate(pairs, 'peer', workload)} "
+                    f"| {show_ratio(pairs)} | {f'{mbu:.0%}' if mbu else ''} |")
+        print(row)
+    counts = [len(journal.pairs(s, w)) for s in found for w in s.workloads]
+    print(f"\n{min(counts)} to {max(counts)} pairs a row." if min(counts) < max(counts) else f"\n{min(counts)} pairs a row.")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("bench")
-    parser.add_argument("model")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--cpus", default="0,1")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", default=",".join(WORKLOADS))
-    parser.add_argument("--same-as", help="the same model in the format that llama.cpp is fastest in")
-    args = parser.parse_args()
-    cpus = [int(c) for c in args.cpus.split(",")][:args.threads]
-    os.sched_setaffinity(0, cpus)
-    ours = Ours(args.bench, args.model, args.threads, cpus)
-    peers = [Llama(path, args.threads) for path in (args.model, args.same_as) if path]
-    names = [n for n in WORKLOADS if n in args.only.split(",")]
-    rates = {n: [[] for _ in range(1 + len(peers))] for n in names}
-    for peer in peers:  # graphs and pages, untimed
-        for name in names:
-            peer.run(name)
-    for name in names:
-        ours.run(name)
-    for _ in range(args.rounds):
-        for name in names:
-            rates[name][0].append(ours.run(name))
-            for i, peer in enumerate(peers):
-                rates[name][i + 1].append(peer.run(name))
-                time.sleep(0.05)  # its threads stop spinning
-    import llama_cpp
-    print(f"{ours.title}; llama-cpp-python {llama_cpp.__version__}; CPUs {cpus}; {args.rounds} rounds; medians, tokens/s")
-    print(f"{'':8}{'lsbench':>10}{'llama.cpp':>12}{'ratio':>8}" +
-          (f"{'llama.cpp on ' + os.path.basename(args.same_as):>40}{'ratio':>8}" if args.same_as else ""))
-    for name in names:
-        row = f"{name:8}{statistics.median(rates[name][0]):10.1f}"
-        for i in range(len(peers)):
-            ratio = statistics.median(a / b for a, b in zip(rates[name][0], rates[name][i + 1]))
-            row += f"{statistics.median(rates[name][i + 1]):{12 if i == 0 else 40}.1f}{ratio:8.2f}"
-        print(row)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("--bench", default=BUILD / "tests/backend-cpu/bench_backend_cpu")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="titles of settings, as 'q4_0,f16'")
+    parser.add_argument("--pairs", type=int)
+    parser.add_argument("--threads", type=lambda text: [int(t) for t in text.split(",")], default=[1, 2])
+    parser.add_argument("--cpus", type=lambda text: [int(c) for c in text.split(",")],
+                        default=sorted(os.sched_getaffinity(0)))
+    parser.add_argument("--isa", default="auto", choices=("auto", "plain", "avx2", "avx512"))
+    parser.add_argument("--library", help="folder of another build of llama.cpp's libraries")
+    parser.add_argument("--out", help="folder for pairs.jsonl and model files (default: a temporary one)")
+    parser.add_argument("--budget", type=float, default=math.inf)
+    arguments = parser.parse_args()
+    arguments.pairs = arguments.pairs or (3 if arguments.quick else 10)
+    arguments.threads = [t for t in arguments.threads if t <= len(arguments.cpus)]
+    if arguments.library:
+        os.environ["LLAMA_CPP_LIB_PATH"] = arguments.library
+    deadline = time.monotonic() + arguments.budget
+    temporary = None if arguments.out else tempfile.TemporaryDirectory(prefix="lsbench-peer-")
+    folder = arguments.out or temporary.name
+    os.makedirs(folder, exist_ok=True)
+    journal, files, found = Journal(arguments.out), Files(folder, arguments.model), settings(arguments)
+    complete = all([measure(setting, files, journal, arguments, deadline) for setting in found])
+    print_table(found, journal, arguments.threads)
+    if not complete:
+        print("The time is up; call again to go on." if arguments.out else "The time is up.", file=sys.stderr)
+    return 0 if complete else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

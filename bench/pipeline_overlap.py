@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 
-from peer_llamacpp import CHUNK, Llama
+from llamacpp import CHUNK, Llama
 
 BATCH, NEW = 8, 64
 SUITE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suites", "pipeline_overlap.ini")

@@ -8,7 +8,10 @@
  */
 #include "kernels_traits.h"
 
-enum { ROWS = LSB_PANEL / 2, HALF_VEC = LSB_VEC / 2 };
+enum {
+	ROWS = LSB_PANEL / 2,
+	PREFETCH_AHEAD = 4096, /* bytes; see kernels_avx512.c. The first half of a panel fetches for both */
+};
 
 /*
  * How many vectors of pair products fit 16 bits: each is at most 2 * 127 * the
@@ -18,6 +21,12 @@ INLINE int pairs_that_fit(uint32_t type)
 {
 	return type == LSB_TYPE_Q8_0 ? 1 : high_vectors(type) == 2 ? 2 : high_vectors(type) == 1 ? 4 : 8;
 }
+
+/*
+ * Compute a vector at this place. The compiler takes intrinsics for plain additions and puts all of a
+ * sub-block's off to its end, with more products waiting for them than there are registers.
+ */
+#define KEEP_HERE(v) __asm__("" : "+x"(v))
 
 INLINE __m256i load_vec(const uint8_t *p)
 {
@@ -87,11 +96,14 @@ INLINE void dot_part(uint32_t type, size_t n, const uint8_t *sub, int j0, int j1
 				const __m256i p = pair_products(type, q, token(act, step, t)->q + 4 * i);
 
 				pairs[t] = i == j ? p : _mm256_add_epi16(pairs[t], p);
+				KEEP_HERE(pairs[t]);
 			}
 		}
 		UNROLL
-		for (size_t t = 0; t < n; t++)
+		for (size_t t = 0; t < n; t++) {
 			dot[t] = _mm256_add_epi32(dot[t], _mm256_madd_epi16(pairs[t], ones));
+			KEEP_HERE(dot[t]);
+		}
 	}
 	UNROLL
 	for (size_t t = 0; t < n; t++)
@@ -147,9 +159,13 @@ INLINE void dot_tile(uint32_t type, size_t n, size_t cols, const uint8_t *w, siz
 	UNROLL
 	for (size_t t = 0; t < n; t++)
 		acc[t] = _mm256_setzero_ps();
-	for (size_t k = 0; k < cols; k += LSB_SUB * subs_of(type), w += block_bytes(type))
+	for (size_t k = 0; k < cols; k += LSB_SUB * subs_of(type), w += block_bytes(type)) {
+		UNROLL
+		for (size_t i = 0; row0 == 0 && i < block_bytes(type); i += 64)
+			_mm_prefetch((const char *)w + PREFETCH_AHEAD + i, _MM_HINT_T0);
 		for (size_t s = 0; s < subs_of(type); s++, act += sizeof(struct lsb_act_block))
 			dot_sub(type, n, w, row0, s, act, step, acc);
+	}
 	UNROLL
 	for (size_t t = 0; t < n; t++)
 		_mm256_storeu_ps(y + t * ldy + row0, acc[t]);

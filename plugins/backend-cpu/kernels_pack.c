@@ -201,7 +201,7 @@ static void scatter_quants(const struct lsb_layout *l, const uint8_t *q, size_t 
 
 		memcpy(low + j * LSB_VEC + 4 * row, &both, 4);
 	}
-	for (size_t j = 0; j < 8; j++) {
+	for (size_t j = 0; l->high && j < 8; j++) {
 		if (l->high == 1)
 			high[0] |= (w[j] >> 4 & 0x01010101) << j;
 		else

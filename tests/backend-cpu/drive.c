@@ -107,8 +107,8 @@ static int count_layers(const struct pipe_spec *spec, uint32_t *layers, struct l
 int pipe_open(const struct pipe_spec *spec, struct pipe *p, struct lsb_error *err)
 {
 	const struct lsb_backend_ops *ops = drive_ops();
-	uint32_t layers, first = 0;
-	int rc = count_layers(spec, &layers, err);
+	uint32_t layers = spec->layers, first = 0;
+	int rc = layers ? LSB_OK : count_layers(spec, &layers, err);
 
 	*p = (struct pipe){ .stages = or_else(spec->stages, 1), .info.struct_size = sizeof(p->info) };
 	for (uint32_t i = 0; i < p->stages && !rc; i++) {

@@ -19,6 +19,7 @@ struct pipe_spec {
 	const char *model;
 	struct cpu_options options;
 	uint32_t stages, threads;	  /* 0: 1 */
+	uint32_t layers;		  /* of the model; 0: ask it */
 	uint32_t slots, context;	  /* 0: 4, 128 */
 	uint32_t max_tokens, max_outputs; /* 0: 64, max_tokens */
 	uint32_t n_cpus;
