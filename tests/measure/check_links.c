@@ -95,6 +95,25 @@ START_TEST(a_rank_s_link_and_loggp_have_one_line)
 }
 END_TEST
 
+START_TEST(a_link_whose_latency_hides_its_bandwidth_is_its_latency)
+{
+	json_t *rank = json_pack("{s:{s:[{s:i, s:f}, {s:i, s:f}, {s:i, s:f}]}}", "link", "sizes", "bytes", 1,
+				 "one_way_s", 0.01604, "bytes", 4096, "one_way_s", 0.01602, "bytes", 65536,
+				 "one_way_s", 0.016);
+	struct lsb_link_line line;
+
+	ck_assert_int_eq(lsb_derive_link(rank, &line), 0);
+	ck_assert_double_eq_tol(line.latency_s, 0.01602, 1e-9);
+	ck_assert(isinf(line.bandwidth));
+	json_decref(rank);
+	/* smaller ones that take longer, by more than noise: no line at all */
+	rank = json_pack("{s:{s:[{s:i, s:f}, {s:i, s:f}]}}", "link", "sizes", "bytes", 1, "one_way_s", 9e-6,
+			 "bytes", 4096, "one_way_s", 5e-6);
+	ck_assert_int_eq(lsb_derive_link(rank, &line), -1);
+	json_decref(rank);
+}
+END_TEST
+
 START_TEST(metrics_are_means_over_both_directions)
 {
 	json_t *ranks = ranks_of(4), *metrics = json_object();
@@ -165,6 +184,7 @@ int main(void)
 	tcase_add_test(all, fit_finds_the_line_that_made_the_times);
 	tcase_add_test(all, fit_of_two_sizes_or_of_no_time_is_refused);
 	tcase_add_test(all, a_rank_s_link_and_loggp_have_one_line);
+	tcase_add_test(all, a_link_whose_latency_hides_its_bandwidth_is_its_latency);
 	tcase_add_test(all, metrics_are_means_over_both_directions);
 	tcase_add_test(all, a_rank_without_its_rows_is_refused);
 	tcase_add_test(all, summary_has_every_direction_with_its_interval);

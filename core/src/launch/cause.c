@@ -39,6 +39,8 @@ static void copy_line(const char *from, size_t n, char *out, size_t bytes)
 {
 	size_t k = 0;
 
+	while (n > 0 && isspace((unsigned char)from[n - 1])) /* ssh ends its lines as terminals do */
+		n--;
 	for (size_t i = 0; i < n && k + 1 < bytes; i++)
 		out[k++] = isprint((unsigned char)from[i]) ? from[i] : '?';
 	out[k] = '\0';

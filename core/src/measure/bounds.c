@@ -164,13 +164,13 @@ static json_t *link_json(const json_t *point, const json_t *launches)
 	if (!worst)
 		return json_null();
 	slow_s = p99_s(worst, batch * lsb_look_number(worst, "hidden_bytes"));
-	return json_pack("{s:O?, s:O?, s:f, s:o, s:f, s:f, s:f, s:f, s:o}", "rank",
-			 json_object_get(worst, "rank"), "peer",
-			 json_object_get(json_object_get(worst, "link"), "peer"), "latency_s",
-			 slowest.latency_s, "latency_p99_s", slow_s > 0 ? json_real(slow_s) : json_null(),
-			 "bandwidth", slowest.bandwidth, "residual", slowest.residual, "message_bytes",
-			 batch * lsb_look_number(worst, "hidden_bytes"), "message_s", most_s, "exposed_s",
-			 isnan(lost_s) ? json_null() : json_real(lost_s));
+	return json_pack(
+		"{s:O?, s:O?, s:f, s:o, s:o, s:f, s:f, s:f, s:o}", "rank", json_object_get(worst, "rank"),
+		"peer", json_object_get(json_object_get(worst, "link"), "peer"), "latency_s",
+		slowest.latency_s, "latency_p99_s", slow_s > 0 ? json_real(slow_s) : json_null(), "bandwidth",
+		isfinite(slowest.bandwidth) ? json_real(slowest.bandwidth) : json_null(), "residual",
+		slowest.residual, "message_bytes", batch * lsb_look_number(worst, "hidden_bytes"),
+		"message_s", most_s, "exposed_s", isnan(lost_s) ? json_null() : json_real(lost_s));
 }
 
 json_t *lsb_bounds_json(const json_t *point, const json_t *launches, const json_t *launch,

@@ -8,6 +8,8 @@
 #include "measure/devices.h"
 #include "measure/look.h"
 
+#define FLAT 0.1 /* a link of so even times shows no bandwidth */
+
 const json_t *lsb_derive_peaks(const json_t *launches)
 {
 	const json_t *launch;
@@ -23,11 +25,28 @@ const json_t *lsb_derive_peaks(const json_t *launches)
 	return NULL;
 }
 
+/*
+ * Messages of all sizes take the same, by a tenth of it: a link whose latency is so long that its
+ * bandwidth does not show. The mean; 0 when they do not.
+ */
+static double flat_latency(const struct lsb_line_sample *samples, size_t n)
+{
+	double least = HUGE_VAL, most = 0, sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		least = fmin(least, samples[i].y);
+		most = fmax(most, samples[i].y);
+		sum += samples[i].y / (double)n;
+	}
+	return n > 1 && most - least <= FLAT * least ? sum : 0;
+}
+
 int lsb_derive_link(const json_t *rank, struct lsb_link_line *out)
 {
 	const json_t *sizes = json_object_get(json_object_get(rank, "link"), "sizes"), *size;
 	struct lsb_line_sample *samples = calloc(json_array_size(sizes) + 1, sizeof(*samples));
 	struct lsb_line line;
+	double flat_s;
 	size_t i;
 	int rc;
 
@@ -39,7 +58,12 @@ int lsb_derive_link(const json_t *rank, struct lsb_link_line *out)
 						       lsb_look_number(size, "one_way_s") };
 	}
 	rc = lsb_line_fit(samples, json_array_size(sizes), &line);
+	flat_s = flat_latency(samples, json_array_size(sizes));
 	free(samples);
+	if (flat_s > 0 && (rc || !(line.slope > 0))) {
+		*out = (struct lsb_link_line){ flat_s, INFINITY, 0 };
+		return 0;
+	}
 	/* on a busy machine a small message may take longer than a large one: no line, no figure */
 	if (rc || !(line.start > 0) || !(line.slope > 0))
 		return -1;

@@ -29,7 +29,7 @@ extern const struct lsb_derived lsb_derived_metrics[]; /* ends with a NULL name 
 
 /* A message takes latency_s + bytes / bandwidth one way. */
 struct lsb_link_line {
-	double latency_s, bandwidth; /* B/s */
+	double latency_s, bandwidth; /* B/s; INFINITY: it does not show beside the latency */
 	double residual;	     /* root of the mean square of the relative errors */
 };
 

@@ -27,8 +27,10 @@ static struct wire wire_of(const json_t *point, const json_t *link)
 	json_array_foreach(json_object_get(point, "ranks"), i, rank)
 	{
 		const double received = lsb_look_number(rank, "messages_received");
-		const double bytes_s =
-			lsb_look_number(rank, "bytes_received") / lsb_look_number(link, "bandwidth");
+		const json_t *bandwidth = json_object_get(link, "bandwidth");
+		const double bytes_s = json_is_number(bandwidth) ? lsb_look_number(rank, "bytes_received") /
+									   json_number_value(bandwidth)
+								 : 0;
 
 		most.least_s = fmax(most.least_s, received * lsb_look_number(link, "latency_s") + bytes_s);
 		most.wake_s = fmax(most.wake_s, received * lsb_look_number(link, "latency_p99_s"));
@@ -47,7 +49,7 @@ enum lsb_outcome lsb_plausible_transfer(const struct lsb_plausible *look, char *
 	struct wire wire;
 	double wakes_s;
 
-	if (!(lsb_look_number(link, "bandwidth") > 0))
+	if (!(lsb_look_number(link, "latency_s") > 0))
 		return LSB_DOES_NOT_APPLY;
 	wire = wire_of(look->point, link);
 	wakes_s = fmax(wire.wake_s, lsb_look_median(look->point, "late_s"));
