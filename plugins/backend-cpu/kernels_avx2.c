@@ -10,7 +10,7 @@
 
 enum {
 	ROWS = LSB_PANEL / 2,
-	PREFETCH_AHEAD = 4096, /* bytes; see kernels_avx512.c. The first half of a panel fetches for both */
+	PREFETCH_AHEAD = 4096, /* bytes; see kernels_avx512.c */
 };
 
 /*
@@ -160,8 +160,8 @@ INLINE void dot_tile(uint32_t type, size_t n, size_t cols, const uint8_t *w, siz
 	for (size_t t = 0; t < n; t++)
 		acc[t] = _mm256_setzero_ps();
 	for (size_t k = 0; k < cols; k += LSB_SUB * subs_of(type), w += block_bytes(type)) {
-		UNROLL
-		for (size_t i = 0; row0 == 0 && i < block_bytes(type); i += 64)
+		/* The first half's pass fetches for both. */
+		for (size_t i = 0; i < (row0 ? 0 : block_bytes(type)); i += 64)
 			_mm_prefetch((const char *)w + PREFETCH_AHEAD + i, _MM_HINT_T0);
 		for (size_t s = 0; s < subs_of(type); s++, act += sizeof(struct lsb_act_block))
 			dot_sub(type, n, w, row0, s, act, step, acc);
