@@ -15,13 +15,23 @@ struct schedule {
 	size_t n;
 };
 
+/* A chunk behind a step that decoded begins the lane's next group. */
 static void add_step(struct schedule *s, uint32_t lane, int decodes)
 {
+	int needs_ids = decodes;
+
 	ck_assert_uint_lt(s->n, STEPS_MAX);
+	for (size_t i = s->n; i-- > 0 && !needs_ids;) {
+		if (s->steps[i].group != lane)
+			continue;
+		needs_ids = s->steps[i].aux2 > 0;
+		break;
+	}
 	s->steps[s->n] = (struct lsb_record){ .kind = LSB_REC_COMPUTE,
 					      .t0_ns = MS,
 					      .t1_ns = 2 * MS,
 					      .group = lane,
+					      .tag = needs_ids ? LSB_NEEDS_IDS : LSB_NEEDS_NOTHING,
 					      .step = (uint32_t)s->n,
 					      .aux = decodes ? 1 : 64,
 					      .aux2 = (uint64_t)(decodes != 0) };
@@ -151,6 +161,7 @@ START_TEST(the_first_token_waits_for_the_last_chunk_and_the_next_prompt_for_the_
 	schedule.n = 0;
 	add_step(&schedule, 0, 0);
 	add_step(&schedule, 0, 0);
+	schedule.steps[1].aux2 = 1;
 	add_step(&schedule, 0, 1); /* after the chunks have left stage 1: 3 ms */
 	add_step(&schedule, 0, 0); /* the next prompt, after the token: 5 ms */
 	ck_assert_double_eq_tol(replay_ms(&schedule, 2), 7, 1e-9);

@@ -16,7 +16,7 @@ static struct {
 	const char *id;
 	uint32_t prompt_tokens;
 	int has_text, has_turns, turns_missing;
-	uint64_t arrival_ns, count;
+	uint64_t arrival_ns[8], count;
 	uint32_t max_new;
 	const char *score_name;
 	double score;
@@ -81,7 +81,7 @@ static int test_get(struct lsb_workload *w, uint64_t index, struct lsb_request *
 	out->text = behave.has_text ? texts[index % 3] : NULL;
 	out->n_turns = (uint32_t)behave.has_turns;
 	out->turns = behave.has_turns && !behave.turns_missing ? &turn : NULL;
-	out->arrival_ns = behave.arrival_ns;
+	out->arrival_ns = behave.arrival_ns[index];
 	out->max_new = behave.max_new;
 	return LSB_OK;
 }
@@ -248,11 +248,53 @@ START_TEST(what_a_workload_must_not_ask_is_refused)
 	expect_error(LSB_EPLUGIN, "turns");
 	lsb_requests_close(&requests);
 	behave.has_turns = 0;
-	behave.arrival_ns = 1;
-	expect_error(LSB_EUNAVAIL, "arrives");
-	lsb_requests_close(&requests);
 	behave.count = 0;
 	expect_error(LSB_EINVAL, "no requests");
+}
+END_TEST
+
+static char trace[] = "trace", closed[] = "closed", every_half_second[] = "fixed:2/s";
+
+START_TEST(requests_arrive_when_the_workload_says_if_it_is_asked)
+{
+	behave.arrival_ns[0] = 5;
+	behave.arrival_ns[1] = behave.arrival_ns[2] = 70;
+	job.arrivals = closed;
+	ck_assert_int_eq(open_requests(), LSB_OK);
+	ck_assert_uint_eq(requests.sequences[1].arrival_ns, 0);
+	lsb_requests_close(&requests);
+	job.arrivals = trace;
+	ck_assert_int_eq(open_requests(), LSB_OK);
+	ck_assert_uint_eq(requests.sequences[0].arrival_ns, 5);
+	ck_assert_uint_eq(requests.sequences[2].arrival_ns, 70);
+	lsb_requests_warmup(&requests, 3, 1); /* which waits for nobody */
+	ck_assert_uint_eq(requests.sequences[2].arrival_ns, 0);
+	lsb_requests_rewind(&requests);
+	ck_assert_uint_eq(requests.sequences[2].arrival_ns, 70);
+}
+END_TEST
+
+START_TEST(times_of_a_workload_that_descend_or_never_come_are_its_fault)
+{
+	job.arrivals = trace;
+	behave.arrival_ns[1] = 7;
+	expect_error(LSB_EPLUGIN, "before the one above it");
+	lsb_requests_close(&requests);
+	behave.arrival_ns[2] = UINT64_MAX;
+	expect_error(LSB_EPLUGIN, "168h");
+}
+END_TEST
+
+START_TEST(replicas_share_one_stream_of_arrivals)
+{
+	job.arrivals = every_half_second;
+	job.size = job.replicas = 2;
+	job.rank = 1;
+	job.prompts = 8;
+	ck_assert_int_eq(open_requests(), LSB_OK);
+	ck_assert_uint_eq(requests.n, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		ck_assert_uint_eq(requests.sequences[i].arrival_ns, (2 * i + 1) * 500000000u);
 }
 END_TEST
 
@@ -359,6 +401,9 @@ int main(void)
 	tcase_add_test(tcase, a_request_without_turns_text_or_tokens_is_an_error);
 	tcase_add_test(tcase, what_a_backend_must_not_encode_is_refused);
 	tcase_add_test(tcase, what_a_workload_must_not_ask_is_refused);
+	tcase_add_test(tcase, requests_arrive_when_the_workload_says_if_it_is_asked);
+	tcase_add_test(tcase, times_of_a_workload_that_descend_or_never_come_are_its_fault);
+	tcase_add_test(tcase, replicas_share_one_stream_of_arrivals);
 	tcase_add_test(tcase, the_shorter_limit_of_new_tokens_counts);
 	tcase_add_test(tcase, a_warm_up_is_short_and_leaves_no_trace);
 	tcase_add_test(tcase, answers_are_stamped_decoded_and_scored);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "launch/arrivals.h"
 #include "launch/choose.h"
 #include "launch/layers.h"
 #include "launch/provenance.h"
@@ -182,14 +183,17 @@ static int choose_layers(struct preparing *p, struct lsb_prepared_point *to, con
 /*
  * Room for a rank's records: a step makes about a dozen and two more for each
  * further stage; a lane's steps are its prompts' chunks and one per new token,
- * doubled for answers of very different length.
+ * doubled for answers of very different length. Requests that arrive one by one
+ * may each be alone in their steps, and end an idle time or a block.
  */
 static uint32_t count_records(const struct lsb_point *point, const struct lengths *l)
 {
 	const uint64_t requests = (point->prompts + point->replicas - 1) / point->replicas + point->warmup;
 	const uint64_t chunks = (l->longest_prompt + point->chunk - 1) / point->chunk;
-	const uint64_t decodes =
+	const uint64_t together =
 		2 * (requests * point->max_new / point->batch) + (uint64_t)point->in_flight * point->max_new;
+	const uint64_t decodes =
+		strcmp(point->arrivals, "closed") == 0 ? together : requests * (point->max_new + 1);
 	const uint64_t records = 4096 + (requests * chunks + decodes) * (12 + 2 * (uint64_t)point->stages);
 
 	return records < RECORDS_MAX ? (uint32_t)records : RECORDS_MAX;
@@ -324,6 +328,8 @@ static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct 
 		rc = choose_layers(p, to, answer, &lengths, err);
 	if (rc == LSB_OK)
 		rc = note_provenance(p, point, answer, err);
+	if (rc == LSB_OK)
+		rc = lsb_check_arrivals(point, json_object_get(p->out->provenance, "data"), err);
 	to->max_records = count_records(point, &lengths);
 	return rc;
 }
@@ -435,6 +441,8 @@ void lsb_prepared_job(const struct lsb_prepared *p, const struct lsb_prepared_po
 		.context = prepared->context,
 		.warmup = point->warmup,
 		.stop_at_length = point->stop == LSB_STOP_LENGTH,
+		.is_continuous = point->batching == LSB_BATCHING_CONTINUOUS,
+		.arrivals = point->arrivals,
 		.seed = point->seed,
 		.temperature = point->temperature,
 		.top_p = point->top_p,

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "measure/devices.h"
+#include "measure/open_loop.h"
 #include "measure/statistics.h"
 
 enum { BIMODAL_LEAST = 3 };
@@ -191,6 +192,24 @@ static void flag_disturbed(json_t *point)
 	free(why);
 }
 
+/* Requests came faster than they were answered: latencies depend on how long the run was. */
+static void flag_not_sustained(json_t *point)
+{
+	const json_t *metrics = json_object_get(point, "metrics");
+	const double growth = number(json_object_get(metrics, "queue_growth"), "median");
+	char *why;
+
+	if (!(growth > LSB_QUEUE_GROWTH))
+		return;
+	why = lsb_format(
+		"%.3g requests/s were offered and %.3g/s answered: the queue grew by %.2f s a second, "
+		"so latencies are of this length of run only",
+		number(json_object_get(metrics, "offered_rps"), "median"),
+		number(json_object_get(metrics, "achieved_rps"), "median"), growth);
+	lsb_point_flag(point, "not_sustained", why ? why : "");
+	free(why);
+}
+
 static void flag_failed_requests(json_t *point)
 {
 	const json_t *rate = json_object_get(json_object_get(point, "metrics"), "success_rate"), *sample;
@@ -300,4 +319,5 @@ void lsb_flags_add(json_t *point, const json_t *header, const json_t *entry, con
 	flag_recording(point);
 	flag_disturbed(point);
 	flag_poor_answers(point);
+	flag_not_sustained(point);
 }

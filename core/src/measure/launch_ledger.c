@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "measure/open_loop.h"
 #include "measure/replay.h"
 #include "measure/settle.h"
 
@@ -179,6 +180,7 @@ static int add_steps(json_t *list, size_t rank, const struct lsb_rank_records *r
 
 struct totals {
 	json_t *ledger, *steps, *clocks;
+	int is_open_loop;
 	double communication_s, wait_s, replay_s;
 	struct phase phases[PHASES];
 	int n_unreplayed, n_unsettled,
@@ -220,8 +222,9 @@ static int measure_pipeline(const json_t *ranks, const struct lsb_rank_records *
 		rc = measure_rank(ranks, &pipeline, clocks, first, k, out, err);
 	if (rc)
 		return rc;
-	/* A full recorder makes replay impossible, not the launch. */
-	if (lsb_replay(pipeline.stages, stages, &makespan, NULL) || !(makespan > 0))
+	/* A full recorder makes replay impossible, not the launch. A schedule that waits for arrivals has no
+	 * least length. */
+	if (out->is_open_loop || lsb_replay(pipeline.stages, stages, &makespan, NULL) || !(makespan > 0))
 		out->n_unreplayed++;
 	out->replay_s = larger(out->replay_s, makespan);
 	settled = lsb_steps_settled(pipeline.stages);
@@ -247,7 +250,10 @@ int lsb_launch_ledger(const json_t *point, const json_t *ranks, const struct lsb
 		      struct lsb_error *err)
 {
 	const size_t stages = integer(point, "stages");
-	struct totals all = { .ledger = json_array(), .steps = json_array(), .clocks = json_array() };
+	struct totals all = { .ledger = json_array(),
+			      .steps = json_array(),
+			      .clocks = json_array(),
+			      .is_open_loop = lsb_is_open_loop(point) };
 	int rc = LSB_OK;
 
 	if (stages == 0 || n_ranks % stages)

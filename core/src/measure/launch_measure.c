@@ -14,6 +14,7 @@
 #include "measure/launch_ledger.h"
 #include "measure/launch_replicas.h"
 #include "measure/links.h"
+#include "measure/open_loop.h"
 #include "measure/stage_times.h"
 #include "measure/statistics.h"
 #include "measure/work.h"
@@ -26,7 +27,7 @@ struct series {
 
 /* What is gathered over all requests. */
 struct totals {
-	struct series ttft, tpot, itl, e2e;
+	struct series ttft, tpot, itl, e2e, queue;
 	double issued, completed, generated, prompted;
 	uint64_t begin_ns, end_ns; /* first admission, last answer */
 	double first_s;		   /* time to the first token of request 0; 0: it gave none */
@@ -72,6 +73,7 @@ static void totals_free(struct totals *t)
 	free(t->tpot.values);
 	free(t->itl.values);
 	free(t->e2e.values);
+	free(t->queue.values);
 	lsb_text_free(&t->ids);
 }
 
@@ -88,6 +90,8 @@ static void add_request(struct totals *t, const json_t *request)
 	t->prompted += number(request, "prompt_tokens");
 	series_add(t, &t->ttft, seconds_between(arrival, first));
 	series_add(t, &t->e2e, seconds_between(arrival, last));
+	if (json_is_integer(json_object_get(request, "admitted_ns"))) /* not in old journals */
+		series_add(t, &t->queue, seconds_between(arrival, integer(request, "admitted_ns")));
 	if (generated >= 2)
 		series_add(t, &t->tpot, seconds_between(first, last) / (generated - 1));
 	for (size_t i = 1; i < json_array_size(times); i++)
@@ -336,6 +340,7 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 	set_latency(metrics, "tpot", &t->tpot);
 	set_latency(metrics, "itl", &t->itl);
 	set_latency(metrics, "e2e", &t->e2e);
+	set_latency(metrics, "queue", &t->queue);
 	if (t->first_s > 0)
 		set(metrics, "first_ttft_s", t->first_s);
 }
@@ -356,7 +361,8 @@ static int measure_whole(const json_t *point, const json_t *ranks, const struct 
 				       json_object_get(line, "metrics"), err);
 	}
 	if (rc == LSB_OK)
-		lsb_work_add(ranks, aligned, n_ranks, (size_t)integer(point, "stages"), line);
+		lsb_work_add(ranks, aligned, n_ranks, (size_t)integer(point, "stages"),
+			     lsb_is_open_loop(point), line);
 	if (rc == LSB_OK &&
 	    json_object_set_new(line, "stage_times", lsb_stage_times(ranks, aligned, n_ranks)))
 		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the times of %zu ranks", n_ranks);
@@ -379,6 +385,8 @@ static int measure(const json_t *point, const json_t *ranks, const struct lsb_ra
 					lsb_launch_replicas(point, ranks, records, lost)))
 			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the replicas of a launch");
 	}
+	if (rc == LSB_OK && lsb_is_open_loop(point))
+		rc = lsb_open_loop_add(ranks, clocks, json_object_get(line, "metrics"), err);
 	if (rc == LSB_OK && json_array_size(lost) == 0)
 		rc = measure_whole(point, ranks, records, clocks, n_ranks, &totals, line, err);
 	if (rc == LSB_OK) /* behind all others: scores hide no metric of ours */

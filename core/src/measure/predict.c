@@ -48,7 +48,8 @@ static int read_points(struct lsb_predictor *p, struct lsb_error *err)
 	if (p->n_points == 0)
 		return lsb_fail(err, LSB_EINVAL, 0,
 				"no launch holds stage_times, which predictions are made from (a run of an "
-				"older lsbench, or one without a launch that went well)");
+				"older lsbench, one without a launch that went well, or one whose requests "
+				"all arrive during the run: those are not predicted)");
 	return LSB_OK;
 }
 

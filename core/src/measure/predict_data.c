@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "measure/open_loop.h"
 #include "measure/predict_parts.h"
 #include "measure/stage_times.h"
 #include "measure/statistics.h"
@@ -133,7 +134,10 @@ static int read_factors(const json_t *point, struct lsb_measured *m)
 	m->stops_at_length = strcmp(text(point, "stop"), "length") == 0;
 	if (lsb_parse_int(text(params, "chunk"), &chunk, NULL) == LSB_OK && chunk > 0 && chunk < COUNT_MAX)
 		m->chunk = (uint32_t)chunk;
+	m->is_continuous = strcmp(text(params, "batching"), "continuous") == 0;
 	read_fault(params, m);
+	if (lsb_is_open_loop(point)) /* how long it takes depends on when its requests come */
+		return 0;
 	if (!m->stages || !m->replicas || !m->batch || !m->in_flight || !m->prompts || !m->chunk ||
 	    json_array_size(layers) != m->stages)
 		return 0;

@@ -18,7 +18,7 @@ struct lsb_measured {
 	const char *id, *label; /* the header's */
 	char *engine, *link;	/* what must be equal for steps, for messages to compare; owned */
 	uint32_t stages, replicas, batch, in_flight, chunk, prompts, max_new;
-	int stops_at_length, is_async;
+	int stops_at_length, is_async, is_continuous;
 	uint32_t ranks_per_machine;	/* 0: all share one */
 	uint32_t *layers;		/* [stages], owned */
 	uint32_t *prompt_tok, *new_tok; /* [prompts], owned */

@@ -161,6 +161,7 @@ int lsb_run_plan(const struct lsb_measured *base, const struct lsb_model *model,
 	s->in_flight =
 		either(settings->in_flight, base->in_flight == base->stages ? stages : base->in_flight);
 	s->chunk = either(settings->chunk, base->chunk);
+	s->is_continuous = base->is_continuous;
 	s->is_async = base->is_async;
 	s->ranks_per_machine = settings->apart ? 1 : base->ranks_per_machine;
 	s->contention[0] = model->step.contention[0];

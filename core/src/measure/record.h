@@ -36,13 +36,19 @@ enum lsb_tag {
 	LSB_TAG_PROBE = 5, /* after the run, to measure the link; never recorded */
 };
 
+/* What a step had to wait for beside its turn. */
+enum lsb_step_needs {
+	LSB_NEEDS_NOTHING = 0,
+	LSB_NEEDS_IDS = 1, /* of all steps of its lane before it */
+};
+
 struct lsb_record {
 	uint64_t t0_ns, t1_ns;
 	uint64_t bytes;
 	uint64_t aux, aux2;
 	uint32_t kind;	   /* enum lsb_record_kind */
 	int32_t peer;	   /* rank, or -1 */
-	uint32_t tag;	   /* enum lsb_tag, or 0 */
+	uint32_t tag;	   /* enum lsb_tag, or 0; of COMPUTE enum lsb_step_needs */
 	uint32_t sequence; /* of the message, or the step's number on this stage */
 	uint32_t group;	   /* lane of in_flight, or ~0u */
 	uint32_t step;	   /* the step's number over the launch, warm-up included */

@@ -18,20 +18,10 @@ static size_t collect_steps(const struct lsb_rank_records *stage, const struct l
 	return n;
 }
 
-/*
- * Every token wants output. A prompt of one token looks the same and is taken to
- * wait for its lane, as the first of its group does anyhow.
- */
 int lsb_step_is_decode(const struct lsb_record *step)
 {
 	return step->aux == step->aux2;
 }
-
-/* Per lane: when its last step was done by the last stage, and whether that was a chunk of a prompt. */
-struct lane {
-	double done;
-	int was_chunk;
-};
 
 static double later(double a, double b)
 {
@@ -54,18 +44,16 @@ static double mean_seconds(const struct lsb_record *const *const *steps, size_t 
 }
 
 static double replay_steps(const struct lsb_record *const *const *steps, size_t n_stages, size_t n_steps,
-			   const struct lsb_replay_costs *costs, struct lane *lanes, double *free_at)
+			   const struct lsb_replay_costs *costs, double *ids_at, double *free_at)
 {
 	const double ids_s = n_stages > 1 ? costs->message_s : 0;
 	double end = 0;
 
 	for (size_t i = 0; i < n_steps; i++) {
 		const struct lsb_record *first = steps[0][i];
-		struct lane *lane = &lanes[first->group];
-		const int chunk = !lsb_step_is_decode(first);
 		const double mean_s = costs->is_balanced ? mean_seconds(steps, n_stages, i) : 0;
 		const double hidden_s = costs->message_s + (double)first->aux * costs->token_s;
-		double at = chunk && lane->was_chunk ? 0 : lane->done;
+		double at = first->tag == LSB_NEEDS_IDS ? ids_at[first->group] : 0;
 
 		for (size_t k = 0; k < n_stages; k++) {
 			at = later(k ? at + hidden_s : at, free_at[k]) +
@@ -73,8 +61,8 @@ static double replay_steps(const struct lsb_record *const *const *steps, size_t 
 			free_at[k] = at;
 		}
 		at += ids_s;
-		lane->done = at;
-		lane->was_chunk = chunk;
+		if (first->aux2)
+			ids_at[first->group] = at;
 		end = later(end, at);
 	}
 	return end;
@@ -93,7 +81,7 @@ int lsb_replay_with(const struct lsb_rank_records *stages, size_t n_stages,
 {
 	const struct lsb_record ***steps = calloc(n_stages, sizeof(*steps));
 	double *free_at = calloc(n_stages, sizeof(*free_at));
-	struct lane *lanes = NULL;
+	double *ids_at = NULL; /* [lanes] when the last ids of each came back */
 	size_t n_steps = 0, n_lanes = 0;
 	int rc = LSB_OK;
 
@@ -123,10 +111,10 @@ int lsb_replay_with(const struct lsb_rank_records *stages, size_t n_stages,
 		}
 	}
 	if (rc == LSB_OK) {
-		lanes = calloc(n_lanes + 1, sizeof(*lanes));
-		if (lanes)
+		ids_at = calloc(n_lanes + 1, sizeof(*ids_at));
+		if (ids_at)
 			*makespan_s = replay_steps((const struct lsb_record *const *const *)steps, n_stages,
-						   n_steps, costs, lanes, free_at);
+						   n_steps, costs, ids_at, free_at);
 		else
 			rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory to replay a schedule");
 	}
@@ -134,6 +122,6 @@ int lsb_replay_with(const struct lsb_rank_records *stages, size_t n_stages,
 		free(steps[k]);
 	free(steps);
 	free(free_at);
-	free(lanes);
+	free(ids_at);
 	return rc;
 }

@@ -9,8 +9,8 @@
  *
  * A step may start on stage k when stage k - 1 has done it and stage k has done
  * the step before it; on stage 0 also only when what it needs has come back from
- * the last stage: a decode step needs its lane's previous step, and so does the
- * first step of a lane's next group. A prompt's chunks need nothing. Pure.
+ * the last stage: a step that decodes, or that gives slots away again, needs the ids
+ * of its lane's steps before it. Other chunks of prompts need nothing. Pure.
  */
 #ifndef LSB_REPLAY_H
 #define LSB_REPLAY_H
@@ -35,7 +35,7 @@ struct lsb_replay_costs {
 int lsb_replay_with(const struct lsb_rank_records *stages, size_t n_stages,
 		    const struct lsb_replay_costs *costs, double *makespan_s, struct lsb_error *err);
 
-/* Whether a compute record is a decode step: every token of it wants output. */
+/* Whether a compute record is a decode step: every token of it wants output; else it has prompts. */
 int lsb_step_is_decode(const struct lsb_record *step);
 
 #endif

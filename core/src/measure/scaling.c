@@ -289,6 +289,11 @@ static const struct comparison by_batch = {
 	"tokens_per_s", "tokens_per_s", 0,
 	"G = tokens_per_s(b) / tokens_per_s(1) at equal nodes; E_b = G / (N / ceil(N / b))"
 };
+/* slots are filled anew one by one: there are no passes */
+static const struct comparison by_slots = {
+	"tokens_per_s", "tokens_per_s", 0,
+	"G = tokens_per_s(b) / tokens_per_s(1) at equal nodes; E_b = G / min(N, b)"
+};
 
 /* Weak scaling and replicas do more work on more nodes: only rates compare. */
 static const struct comparison *comparison_of(const char *kind)
@@ -300,13 +305,18 @@ static const struct comparison *comparison_of(const char *kind)
 static void add_batch_gain(const json_t *entry, const json_t *summary, const json_t *point, json_t *scaling)
 {
 	const double prompts = number(entry, "prompts"), batch = number(entry, "batch");
+	const char *batching =
+		json_string_value(json_object_get(json_object_get(entry, "params"), "batching"));
+	const int is_continuous = batching && strcmp(batching, "continuous") == 0;
 	const json_t *gain;
 
-	add_ratio(entry, summary, point, "batch_one", "batch_gain", &by_batch, scaling);
+	add_ratio(entry, summary, point, "batch_one", "batch_gain", is_continuous ? &by_slots : &by_batch,
+		  scaling);
 	gain = json_object_get(scaling, "batch_gain");
 	if (gain && batch > 0 && prompts > 0)
 		json_object_set_new(scaling, "batch_efficiency",
-				    scaled(gain, ceil(prompts / batch) / prompts));
+				    scaled(gain, is_continuous ? 1 / fmin(prompts, batch)
+							       : ceil(prompts / batch) / prompts));
 }
 
 static void add_point(const json_t *entry, const json_t *summary, json_t *point)

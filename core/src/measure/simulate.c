@@ -97,7 +97,8 @@ static int next_step(struct lsb_simulation *s, uint32_t pipeline, uint32_t stage
 	}
 	*step = (struct lsb_sim_step){ .lane = next.lane,
 				       .tokens = next.n_tokens,
-				       .outputs = next.n_outputs };
+				       .outputs = next.n_outputs,
+				       .needs_ids = next.needs_ids };
 	for (uint32_t i = 0; i < next.n_tokens; i++)
 		step->positions += next.tokens[i].position;
 	return 1;

@@ -22,6 +22,7 @@
 struct lsb_sim_step {
 	uint32_t lane;
 	uint32_t tokens, outputs;
+	int needs_ids;	  /* of all steps of its lane before it */
 	double positions; /* sum of its tokens' positions */
 };
 
@@ -45,6 +46,7 @@ struct lsb_sim_costs {
 struct lsb_sim_setup {
 	uint32_t stages, replicas;
 	uint32_t batch, in_flight, chunk;
+	int is_continuous;	    /* batching */
 	uint32_t ranks_per_machine; /* that slow each other down; 0: all share one machine */
 	int is_async;		    /* the backend computes beside the rank's thread */
 	/* Request i: its prompt and the tokens that it gives; replica i % replicas answers it. */

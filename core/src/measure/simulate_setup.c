@@ -36,6 +36,8 @@ static int open_pipeline(struct lsb_simulation *s, uint32_t replica, struct lsb_
 						     .in_flight = setup->in_flight,
 						     .chunk = setup->chunk,
 						     .window = s->window,
+						     .stages = setup->stages,
+						     .is_continuous = setup->is_continuous != 0,
 						     .stop_at_length = 1 };
 	struct lsb_simulated_pipeline *p = &s->pipelines[replica];
 	size_t room = 0, used = 0;

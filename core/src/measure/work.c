@@ -5,32 +5,10 @@
 #include "measure/look.h"
 #include "measure/replay.h"
 
-/* Attention of all sequences of a pipeline: positions met, summed over tokens, by phase. */
-struct positions {
-	double decode, prefill;
-};
-
-/* A prompt of P tokens meets 1 + ... + P positions; the G - 1 tokens fed back P + 1, ..., P + G - 1. */
-static struct positions positions_of(const json_t *requests)
-{
-	struct positions all = { 0 };
-	const json_t *request;
-	size_t i;
-
-	json_array_foreach(requests, i, request)
-	{
-		const double p = lsb_look_number(request, "prompt_tokens");
-		const double fed = lsb_look_number(request, "generated_tokens") - 1;
-
-		all.prefill += p * (p + 1) / 2;
-		if (fed > 0)
-			all.decode += fed * p + fed * (fed + 1) / 2;
-	}
-	return all;
-}
-
 struct phase {
 	double steps, tokens, outputs, compute_s;
+	double heads;		      /* steps with output */
+	double met;		      /* positions that its tokens attended to, themselves among them */
 	double first_tokens, first_s; /* of the first step: it may find caches cold */
 };
 
@@ -51,22 +29,22 @@ static void sum_steps(const struct lsb_rank_records *records, struct phase *deco
 		phase->steps++;
 		phase->tokens += (double)r->aux;
 		phase->outputs += (double)r->aux2;
+		phase->heads += r->aux2 > 0;
+		phase->met += (double)r->bytes + (double)r->aux;
 		phase->compute_s += took_s;
 	}
 }
 
-/* `met`: positions that the phase's tokens attended to; `read`: those of them that came from memory. */
-static json_t *phase_json(const json_t *rank, const struct phase *phase, int is_last, double met, double read)
+/* `read`: positions whose keys and values came from memory. */
+static json_t *phase_json(const json_t *rank, const struct phase *phase, int is_last, double read)
 {
 	const double layers = lsb_look_number(json_object_get(rank, "layers"), "count");
 	const double head = is_last ? 1 : 0;
 	const double macs = phase->tokens * layers * lsb_look_number(rank, "layer_macs") +
 			    head * phase->outputs * lsb_look_number(rank, "head_macs") +
-			    2 * met * layers * lsb_look_number(rank, "hidden_size");
-	/* a step without output leaves the head alone; in prefill only a prompt's last chunk has one */
-	const double heads = head * (phase->outputs < phase->steps ? phase->outputs : phase->steps);
+			    2 * phase->met * layers * lsb_look_number(rank, "hidden_size");
 	const double bytes = phase->steps * layers * lsb_look_number(rank, "layer_bytes") +
-			     heads * lsb_look_number(rank, "head_bytes") +
+			     head * phase->heads * lsb_look_number(rank, "head_bytes") +
 			     read * layers * lsb_look_number(rank, "kv_bytes_per_position");
 
 	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "steps", phase->steps, "tokens",
@@ -81,16 +59,13 @@ static json_t *work_json(const json_t *ranks, const struct lsb_rank_records *rec
 
 	for (size_t r = 0; stages && r < n_ranks; r++) {
 		const json_t *rank = json_array_get(ranks, r);
-		const struct positions met =
-			positions_of(json_object_get(json_array_get(ranks, r / stages * stages), "requests"));
 		const int is_last = r % stages == stages - 1;
 		struct phase decode = { 0 }, prefill = { 0 };
 
 		sum_steps(&records[r], &decode, &prefill);
-		json_array_append_new(
-			out, json_pack("{s:I, s:o, s:o}", "rank", (json_int_t)r, "decode",
-				       phase_json(rank, &decode, is_last, met.decode, met.decode), "prefill",
-				       phase_json(rank, &prefill, is_last, met.prefill, 0)));
+		json_array_append_new(out, json_pack("{s:I, s:o, s:o}", "rank", (json_int_t)r, "decode",
+						     phase_json(rank, &decode, is_last, decode.met),
+						     "prefill", phase_json(rank, &prefill, is_last, 0)));
 	}
 	return out;
 }
@@ -124,11 +99,11 @@ static json_t *schedule_json(const json_t *head, const struct lsb_rank_records *
 }
 
 void lsb_work_add(const json_t *ranks, const struct lsb_rank_records *records, size_t n_ranks, size_t stages,
-		  json_t *line)
+		  int is_open_loop, json_t *line)
 {
 	json_t *schedule = json_array();
 
-	for (size_t first = 0; stages && first + stages <= n_ranks; first += stages)
+	for (size_t first = 0; !is_open_loop && stages && first + stages <= n_ranks; first += stages)
 		json_array_append_new(schedule, schedule_json(json_array_get(ranks, first), records + first,
 							      stages, first / stages));
 	json_object_set_new(line, "work", work_json(ranks, records, n_ranks, stages));

@@ -74,11 +74,28 @@ static int request_check(const struct lsb_request *request, uint64_t item, const
 			return lsb_fail(err, LSB_EPLUGIN, 0,
 					"workload '%s': turn %u of request '%s' has no role or text", name, i,
 					request->id);
-	if (request->arrival_ns)
-		return lsb_fail(err, LSB_EUNAVAIL, 0,
-				"workload '%s': request '%s' arrives during the run, and this version of "
-				"lsbench has all requests at its start",
-				name, request->id);
+	return LSB_OK;
+}
+
+/* arrivals = trace: request `i` of this replica arrives when the workload says, and not before those above
+ * it.
+ */
+static int take_arrival(struct lsb_requests *r, uint32_t i, const struct lsb_request *request,
+			const struct lsb_loaded *workload, struct lsb_error *err)
+{
+	const uint64_t before = i ? r->answers[i - 1].arrival_ns : 0;
+
+	if (r->arrivals != LSB_ARRIVALS_WORKLOAD)
+		return LSB_OK;
+	if (request->arrival_ns < before)
+		return lsb_fail(err, LSB_EPLUGIN, 0,
+				"workload '%s': request '%s' arrives before the one above it: its times must "
+				"ascend, and it must have as many items as prompts = asks for",
+				workload->plugin.name, request->id);
+	if (request->arrival_ns > LSB_ARRIVAL_MAX_NS)
+		return lsb_fail(err, LSB_EPLUGIN, 0, "workload '%s': request '%s' arrives later than 168h",
+				workload->plugin.name, request->id);
+	r->answers[i].arrival_ns = request->arrival_ns;
 	return LSB_OK;
 }
 
@@ -99,8 +116,11 @@ static int request_open(struct lsb_requests *r, uint32_t i, uint32_t index, cons
 			       workload->ops.workload.get(workload_handle, answer->item, &request, err), err);
 	if (rc == LSB_OK)
 		rc = request_check(&request, answer->item, workload, err);
+	if (rc == LSB_OK)
+		rc = take_arrival(r, i, &request, workload, err);
 	if (rc)
 		return rc;
+	sequence->arrival_ns = answer->arrival_ns;
 	answer->id = strdup(request.id);
 	answer->max_new = request.max_new && request.max_new < job->max_new ? request.max_new : job->max_new;
 	sequence->max_new = answer->max_new;
@@ -149,12 +169,34 @@ static void stamp_tokens(void *user, struct lsb_sequence *const *touched, uint32
 	}
 }
 
+/* When this replica's requests arrive: those of all replicas are one stream. */
+static int find_arrivals(struct lsb_requests *r, const struct lsb_job *job, uint32_t replica,
+			 struct lsb_error *err)
+{
+	uint64_t *times = malloc(job->prompts * sizeof(*times));
+	struct lsb_arrivals arrivals;
+	int rc;
+
+	if (!times)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the arrivals of %u requests",
+				job->prompts);
+	rc = lsb_arrivals_parse(job->arrivals ? job->arrivals : "closed", &arrivals, err);
+	if (rc == LSB_OK)
+		rc = lsb_arrivals_times(&arrivals, job->base, job->seed, times, job->prompts, err);
+	for (uint32_t i = replica, k = 0; rc == LSB_OK && i < job->prompts; i += job->replicas, k++)
+		r->answers[k].arrival_ns = times[i];
+	r->arrivals = arrivals.kind;
+	free(times);
+	return rc;
+}
+
 int lsb_requests_open(struct lsb_requests *r, const struct lsb_job *job, uint32_t context,
 		      const struct lsb_loaded *workload, struct lsb_workload *workload_handle,
 		      const struct lsb_loaded *backend, struct lsb_backend *backend_handle,
 		      struct lsb_error *err)
 {
 	const uint32_t replica = (uint32_t)job->rank / job->stages;
+	int rc;
 
 	*r = (struct lsb_requests){ .sink = { .tokens = stamp_tokens, .user = r } };
 	if (workload->ops.workload.count(workload_handle) == 0)
@@ -163,14 +205,11 @@ int lsb_requests_open(struct lsb_requests *r, const struct lsb_job *job, uint32_
 	r->answers = calloc(job->prompts, sizeof(*r->answers));
 	if (!r->sequences || !r->answers)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %u requests", job->prompts);
-	for (uint32_t index = replica; index < job->prompts; index += job->replicas) {
-		const int rc = request_open(r, r->n++, index, job, context, workload, workload_handle,
-					    backend, backend_handle, err);
-
-		if (rc)
-			return rc;
-	}
-	return LSB_OK;
+	rc = find_arrivals(r, job, replica, err);
+	for (uint32_t index = replica; rc == LSB_OK && index < job->prompts; index += job->replicas)
+		rc = request_open(r, r->n++, index, job, context, workload, workload_handle, backend,
+				  backend_handle, err);
+	return rc;
 }
 
 void lsb_requests_close(struct lsb_requests *r)
@@ -193,6 +232,7 @@ void lsb_requests_warmup(struct lsb_requests *r, uint32_t n, uint32_t max_new)
 	for (uint32_t i = 0; i < r->n; i++) {
 		if (r->sequences[i].max_new > max_new)
 			r->sequences[i].max_new = max_new;
+		r->sequences[i].arrival_ns = 0;
 		if (i >= n && r->sequences[i].finish == LSB_FINISH_NONE)
 			r->sequences[i].finish = LSB_FINISH_LENGTH; /* passed over */
 	}
@@ -202,6 +242,7 @@ void lsb_requests_rewind(struct lsb_requests *r)
 {
 	for (uint32_t i = 0; i < r->n; i++) {
 		r->sequences[i].max_new = r->answers[i].max_new;
+		r->sequences[i].arrival_ns = r->answers[i].arrival_ns;
 		r->sequences[i].n_ids = 0;
 		if (r->sequences[i].finish != LSB_FINISH_FAILED)
 			r->sequences[i].finish = LSB_FINISH_NONE;

@@ -6,6 +6,7 @@
 #ifndef LSB_REQUESTS_H
 #define LSB_REQUESTS_H
 
+#include "schedule/arrivals.h"
 #include "schedule/scheduler.h"
 #include "node/stage.h"
 #include "plugin/loader.h"
@@ -18,7 +19,8 @@ struct lsb_answered {
 	char *id;
 	char *reason; /* why it failed, else NULL */
 	int32_t *prompt;
-	uint32_t max_new; /* its own limit; the sequence's is shorter during a warm-up */
+	uint64_t arrival_ns; /* since the run begins; a warm-up has all at once */
+	uint32_t max_new;    /* its own limit; the sequence's is shorter during a warm-up */
 	uint64_t first_ns, last_ns;
 	uint64_t *token_ns; /* [max_new], when each id was available */
 	char *text;
@@ -28,6 +30,7 @@ struct lsb_answered {
 
 struct lsb_requests {
 	uint32_t n;
+	enum lsb_arrivals_kind arrivals;
 	struct lsb_sequence *sequences; /* [n], parallel to answers */
 	struct lsb_answered *answers;
 	struct lsb_token_sink sink; /* stamps ids as they come */

@@ -65,6 +65,8 @@ struct lsb_scheduler_limits lsb_session_scheduler_limits(const struct lsb_sessio
 		.in_flight = s->job.in_flight,
 		.chunk = s->job.chunk,
 		.window = window_of(&s->job),
+		.stages = s->job.stages,
+		.is_continuous = s->job.is_continuous,
 		.stop_at_length = s->job.stop_at_length,
 		.n_stop_ids = s->info.n_stop_ids,
 		.stop_ids = s->info.stop_ids,

@@ -89,6 +89,7 @@ static int plan_from_scheduler(struct lsb_stage *s, struct lsb_work *work, struc
 
 	if (!lsb_scheduler_next(s->scheduler, lsb_now_ns() - s->t0_ns, &step))
 		return 0;
+	work->needs_ids = step.needs_ids;
 	plan->flags = 0;
 	plan->step = s->next_step;
 	plan->lane = step.lane;
@@ -313,6 +314,7 @@ static int advance_work(struct lsb_stage *s, struct lsb_error *err)
 	record->group = work->plan.lane;
 	record->step = work->plan.step;
 	record->sequence = work->plan.step;
+	record->tag = work->needs_ids ? LSB_NEEDS_IDS : LSB_NEEDS_NOTHING;
 	record->aux = work->plan.n_tokens;
 	record->aux2 = work->plan.n_outputs;
 	record->bytes = sum_positions(&work->plan);

@@ -11,7 +11,8 @@ struct lsb_work {
 	struct lsb_plan plan; /* owned storage */
 	struct lsb_batch batch;
 	struct lsb_step_io io;
-	int32_t *ids; /* [max_outputs], owned; on the last stage */
+	int32_t *ids;  /* [max_outputs], owned; on the last stage */
+	int needs_ids; /* on a first stage: what the scheduler said of the step */
 };
 
 struct lsb_stage {

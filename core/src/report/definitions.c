@@ -54,6 +54,11 @@ static const struct lsb_definition metrics[] = {
 	{ "late_s",
 	  "waiting that bubble and imbalance do not explain: a peer was late by its own messages; mean "
 	  "over ranks" },
+	{ "offered_rps", "requests that arrived before the last / time from the first arrival to the last" },
+	{ "achieved_rps", "answers complete before the last / time from the first completion to the last" },
+	{ "queue_growth",
+	  "(median queue of the last third of the requests - of the first third) / time between the thirds' "
+	  "median arrivals; above 0.05: not sustained" },
 	{ "idle_s", "no request to serve: the next had not arrived; mean over ranks" },
 	{ "mbu",
 	  "bytes of weights and keys read by steps / run time / read bandwidth of a rank alone, largest "
@@ -71,11 +76,14 @@ static const struct lsb_definition metrics[] = {
 static const struct {
 	const char *prefix, *text;
 } latencies[] = {
-	{ "ttft_", "first token available - arrival of the request (all arrive when the run begins)" },
+	{ "ttft_",
+	  "first token available - arrival of the request, as scheduled (arrivals = closed: when the run "
+	  "begins)" },
 	{ "tpot_",
 	  "(last token - first token) / (generated - 1), one value per request of at least 2 tokens" },
 	{ "itl_", "gaps between consecutive tokens, pooled within a launch" },
 	{ "e2e_", "last token available - arrival of the request" },
+	{ "queue_", "request got a slot - its arrival" },
 };
 
 const struct lsb_definition lsb_flag_definitions[] = {
@@ -105,6 +113,8 @@ const struct lsb_definition lsb_flag_definitions[] = {
 	{ "no_baseline", "the baseline has no launches: no ratio is given" },
 	{ "target_missed", "max_reps launches were made and an interval is still wider than +-2 %" },
 	{ "failed_requests", "some requests failed; they are in success_rate, not in the throughput" },
+	{ "not_sustained",
+	  "requests came faster than they were answered: latencies are of this length of run only" },
 	{ NULL, NULL },
 };
 

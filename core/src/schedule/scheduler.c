@@ -11,6 +11,8 @@ struct lane {
 	struct lsb_sequence *
 		*prompts; /* [batch], a ring: whose prompts are not all handed out, oldest first */
 	uint32_t first_prompt, n_prompts;
+	uint32_t used;	       /* slots that were ever taken: the first so many */
+	int reuses;	       /* a slot was given again, and no step since needed ids */
 	uint32_t running;      /* slots that are taken */
 	uint32_t ids_due;      /* of its steps on their way */
 	uint32_t on_their_way; /* steps of this lane */
@@ -165,6 +167,8 @@ static void admit(struct lsb_scheduler *s, uint32_t index, uint64_t now_ns)
 
 	while (lane->slots[slot])
 		slot++;
+	lane->reuses |= slot < lane->used;
+	lane->used = slot < lane->used ? lane->used : slot + 1;
 	s->first_waiting = (s->first_waiting + 1) % s->room;
 	s->n_waiting--;
 	sequence->lane = index;
@@ -244,9 +248,11 @@ static void add_decodes(struct lsb_scheduler *s, struct lane *lane, struct lsb_s
 	for (uint32_t i = 0; i < s->limits.batch; i++) {
 		struct lsb_sequence *sequence = lane->slots[i];
 
-		if (sequence && sequence->n_given == sequence->n_prompt)
-			step_add(s, step, flight, sequence, sequence->ids[sequence->n_ids - 1],
-				 sequence->n_prompt + sequence->n_ids - 1, 1);
+		if (!sequence || sequence->n_given < sequence->n_prompt)
+			continue;
+		step->needs_ids = 1;
+		step_add(s, step, flight, sequence, sequence->ids[sequence->n_ids - 1],
+			 sequence->n_prompt + sequence->n_ids - 1, 1);
 	}
 }
 
@@ -295,6 +301,8 @@ int lsb_scheduler_next(struct lsb_scheduler *s, uint64_t now_ns, struct lsb_step
 		}
 		if (step->n_tokens == 0)
 			continue;
+		step->needs_ids = step->needs_ids || (lane->reuses && lane->ids_due == 0);
+		lane->reuses = lane->reuses && !step->needs_ids;
 		lane->on_their_way++;
 		lane->ids_due += step->n_outputs;
 		s->n_flights++;

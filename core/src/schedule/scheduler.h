@@ -50,6 +50,7 @@ struct lsb_sequence {
 struct lsb_step {
 	uint32_t lane;
 	uint32_t n_tokens, n_outputs, n_clear;
+	int needs_ids; /* of all steps of its lane before it: it decodes, or its slots were another's */
 	const struct lsb_token *tokens;
 	const struct lsb_sampling *sampling;
 	const uint32_t *clear; /* slots to forget before this step: those of prompts that begin in it */

@@ -84,6 +84,18 @@ void lsb_derive_check(const struct lsb_source *source, const struct lsb_case *c,
 	if (p->distinct > p->prompts)
 		lsb_diagnose(source->diag, place_of(source, c, "distinct"),
 			     "distinct = %u is more than prompts = %u", p->distinct, p->prompts);
+	if (strcmp(p->arrivals, "closed") != 0 && p->kind != LSB_CASE_INFER && p->kind != LSB_CASE_LINK)
+		lsb_diagnose(
+			source->diag, place_of(source, c, "arrivals"),
+			"arrivals = %s: a run that waits for its requests takes as long as they do, so no "
+			"scaling follows from it (write kind = infer)",
+			p->arrivals);
+	if (strcmp(p->arrivals, "trace") == 0 && p->distinct < p->prompts)
+		lsb_diagnose(
+			source->diag, place_of(source, c, "distinct"),
+			"arrivals = trace takes the times of the workload's items, and distinct = %u asks "
+			"them again for prompts = %u",
+			p->distinct, p->prompts);
 	if (p->max_reps < p->reps)
 		lsb_diagnose(source->diag, place_of(source, c, "max_reps"),
 			     "max_reps = %u is below reps = %u", p->max_reps, p->reps);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "schedule/arrivals.h"
 #include "suite/list.h"
 #include "suite/suite.h"
 
@@ -21,9 +22,10 @@ enum {
 #define MEMBER(type, member) .offset = offsetof(struct type, member)
 #define CASE(member) MEMBER(lsb_point, member)
 #define FACTOR .is_factor = 1
+#define ADDED .is_added = 1
 #define LINK .is_for_link = 1
 
-/* In the order that `plan` and the reference print. Adding a factor changes every id. */
+/* In the order that `plan` and the reference print. A new factor is ADDED, else it changes every id. */
 static const struct lsb_suite_key case_keys[] = {
 	{ "kind", LSB_KEY_CHOICE, FACTOR, .def = "infer", .choices = "infer|strong|weak|batch|replica|link",
 	  CASE(kind), .help = "what the points are for: which scaling is computed from them" },
@@ -44,6 +46,14 @@ static const struct lsb_suite_key case_keys[] = {
 	  .help = "sequences that step together as one group" },
 	{ "in_flight", LSB_KEY_COUNT, FACTOR, .def = "${stages}", .min = 1, .max = 1024, CASE(in_flight),
 	  .unit = "groups", .help = "groups on their way through the stages at once" },
+	{ "batching", LSB_KEY_CHOICE, FACTOR, ADDED, .def = "static", .choices = "static|continuous",
+	  CASE(batching),
+	  .help = "a group begins and ends together, or each slot takes the next request as soon as it is "
+		  "free" },
+	{ "arrivals", LSB_KEY_ARRIVALS, FACTOR, ADDED, .def = "closed", CASE(arrivals),
+	  .help = "when requests arrive: closed (all when the run begins), fixed:5/s, poisson:5/s, "
+		  "burst:10:2s "
+		  "(10 at once every 2 s), trace (as the workload says), trace:FILE (a time a line)" },
 	{ "prompts", LSB_KEY_COUNT, FACTOR, .def = "10", .min = 1, .max = 1000000, CASE(prompts),
 	  .unit = "requests", .help = "requests of a launch, over all replicas" },
 	{ "distinct", LSB_KEY_COUNT, FACTOR, .min = 1, .max = 1000000, CASE(distinct), .unit = "requests",
@@ -305,6 +315,25 @@ static int fill_text(const struct lsb_suite_key *key, const char *text, char *me
 	return LSB_OK;
 }
 
+static int fill_arrivals(const struct lsb_suite_key *key, const char *text, char *member, char **canonical,
+			 struct lsb_error *err)
+{
+	struct lsb_arrivals arrivals;
+	struct lsb_error why;
+	char *copy, *old;
+
+	if (lsb_arrivals_parse(text, &arrivals, &why))
+		return lsb_fail(err, LSB_ESUITE, 0, "%s: %s", key->name, why.msg);
+	*canonical = lsb_arrivals_spell(&arrivals);
+	copy = *canonical ? strdup(*canonical) : NULL;
+	if (!copy)
+		return LSB_ENOMEM;
+	memcpy(&old, member, sizeof(old));
+	free(old);
+	memcpy(member, &copy, sizeof(copy));
+	return LSB_OK;
+}
+
 /* "1", "4KiB": an item of `sizes`. */
 static int fill_size(const struct lsb_suite_key *key, const char *text, uint32_t *out, struct lsb_error *err)
 {
@@ -427,6 +456,9 @@ int lsb_key_fill(const struct lsb_suite_key *key, const char *text, void *object
 		break;
 	case LSB_KEY_SIZES:
 		rc = fill_sizes(key, text, object, canonical, err);
+		break;
+	case LSB_KEY_ARRIVALS:
+		rc = fill_arrivals(key, text, member, canonical, err);
 		break;
 	case LSB_KEY_LAYERS:
 		rc = fill_layers(key, text, object, canonical, err);

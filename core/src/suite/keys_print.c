@@ -21,6 +21,8 @@ static const char *type_name(enum lsb_key_type type)
 		return "name";
 	case LSB_KEY_SIZES:
 		return "list of sizes";
+	case LSB_KEY_ARRIVALS:
+		return "arrivals";
 	case LSB_KEY_LAYERS:
 		return "split";
 	case LSB_KEY_CHOICE:

@@ -20,6 +20,7 @@ enum lsb_case_kind {
 	LSB_CASE_LINK
 };
 enum lsb_stop { LSB_STOP_EOS, LSB_STOP_LENGTH };
+enum lsb_batching { LSB_BATCHING_STATIC, LSB_BATCHING_CONTINUOUS };
 
 /* A plugin option as written; owned. */
 struct lsb_point_option {
@@ -57,6 +58,7 @@ struct lsb_point {
 	char *base;	 /* folder of the suite file; relative paths start there */
 	enum lsb_case_kind kind;
 	enum lsb_stop stop;
+	enum lsb_batching batching;
 	uint32_t nodes, stages, replicas; /* nodes = stages x replicas */
 	uint32_t batch, in_flight;	  /* sequences a group; groups on their way */
 	uint32_t prompts, distinct;	  /* requests; request i asks workload item i % distinct */
@@ -74,6 +76,7 @@ struct lsb_point {
 	uint32_t n_sizes;
 	uint32_t iterations; /* of a ping-pong up to 8 KiB */
 	uint64_t gap_ns;
+	char *arrivals; /* schedule/arrivals.h */
 	char *model, *launcher, *order, *baseline, *pair_by, *keep_records;
 	uint32_t *split; /* layers per stage as written (`split = 16,14`), n_split of them; NULL: by cost */
 	uint32_t n_split;

@@ -26,9 +26,19 @@ static int compare_lines(const void *a, const void *b)
 static const char *value_for_id(const struct lsb_point_value *v)
 {
 	const struct lsb_suite_key *key = lsb_key_find(&lsb_case_keys, v->key);
-	const char *slash = key && key->type == LSB_KEY_FILE ? strrchr(v->value, '/') : NULL;
+	const int is_path = key && (key->type == LSB_KEY_FILE ||
+				    (key->type == LSB_KEY_ARRIVALS && strncmp(v->value, "trace:", 6) == 0));
+	const char *slash = is_path ? strrchr(v->value, '/') : NULL;
 
 	return slash ? slash + 1 : v->value;
+}
+
+/* A key that came later and says what was so before there was it. */
+static int is_as_before(const struct lsb_point_value *v)
+{
+	const struct lsb_suite_key *key = lsb_key_find(&lsb_case_keys, v->key);
+
+	return key && key->is_added && strcmp(v->value, key->def) == 0;
 }
 
 /*
@@ -45,7 +55,7 @@ static int point_id(const struct lsb_point *p, unsigned twin, char id[17])
 	size_t n = 0;
 
 	for (size_t i = 0; !failed && i < p->n_values; i++) {
-		if (!p->values[i].is_factor)
+		if (!p->values[i].is_factor || is_as_before(&p->values[i]))
 			continue;
 		lines[n] = lsb_format("%s=%s\n", p->values[i].key, value_for_id(&p->values[i]));
 		failed = !lines[n];

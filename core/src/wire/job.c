@@ -37,6 +37,7 @@ static const struct member {
 	{ "context", offsetof(struct lsb_job, context), 1, 1u << 25 },
 	{ "warmup", offsetof(struct lsb_job, warmup), 0, 1u << 20 },
 	{ "stop_at_length", offsetof(struct lsb_job, stop_at_length), 0, 1 },
+	{ "is_continuous", offsetof(struct lsb_job, is_continuous), 0, 1 },
 	{ "top_k", offsetof(struct lsb_job, top_k), 0, INT32_MAX },
 	{ "threads", offsetof(struct lsb_job, threads), 1, LSB_THREADS_MAX },
 	{ "measure_peaks", offsetof(struct lsb_job, measure_peaks), 0, 1 },
@@ -81,15 +82,16 @@ char *lsb_job_format(const struct lsb_job *job)
 		(void)snprintf(nonce + 2 * i, 3, "%02x", job->nonce[i]);
 	(void)snprintf(seed, sizeof(seed), "%llu", (unsigned long long)job->seed);
 	root = json_pack(
-		"{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:I, s:I, s:I, s:f, s:f, s:o, "
+		"{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:s, s:s?, s:I, s:I, s:I, s:f, s:f, "
+		"s:o, "
 		"s:o, s:o, s:o, s:o, s:o}",
 		"rank", (int)job->rank, "size", (int)job->size, "host", (int)job->host, "host_count",
 		(int)job->host_count, "nonce", nonce, "bind_address", job->bind_address, "folders",
 		job->folders, "base", job->base, "files", job->files, "model", job->model, "seed", seed,
-		"timeout_ns", (json_int_t)job->timeout_ns, "stall_ns", (json_int_t)job->stall_ns, "gap_ns",
-		(json_int_t)job->gap_ns, "temperature", job->temperature, "top_p", job->top_p, "backend",
-		format_plugin(&job->backend), "transport", format_plugin(&job->transport), "workload",
-		format_plugin(&job->workload), "layers",
+		"arrivals", job->arrivals, "timeout_ns", (json_int_t)job->timeout_ns, "stall_ns",
+		(json_int_t)job->stall_ns, "gap_ns", (json_int_t)job->gap_ns, "temperature", job->temperature,
+		"top_p", job->top_p, "backend", format_plugin(&job->backend), "transport",
+		format_plugin(&job->transport), "workload", format_plugin(&job->workload), "layers",
 		format_numbers(job->layers, job->layers ? job->stages : 0), "sizes",
 		format_numbers(job->sizes, job->n_sizes), "cpus", format_numbers(job->cpus, job->n_cpus));
 	if (!root)
@@ -320,6 +322,7 @@ static int read_job(const json_t *root, struct lsb_job *job, struct lsb_error *e
 	    (rc = read_text(root, "base", 1, &job->base, err)) ||
 	    (rc = read_text(root, "files", 1, &job->files, err)) ||
 	    (rc = read_text(root, "model", 1, &job->model, err)) ||
+	    (rc = read_text(root, "arrivals", 1, &job->arrivals, err)) ||
 	    (rc = read_plugin(root, "backend", &job->backend, err)) ||
 	    (rc = read_plugin(root, "transport", &job->transport, err)) ||
 	    (rc = read_plugin(root, "workload", &job->workload, err)) ||
@@ -373,6 +376,7 @@ void lsb_job_free(struct lsb_job *job)
 	free(job->base);
 	free(job->files);
 	free(job->model);
+	free(job->arrivals);
 	free(job->layers);
 	free(job->sizes);
 	free(job->cpus);

@@ -41,6 +41,8 @@ struct lsb_job {
 	uint32_t prompts, distinct; /* of the whole launch; request i asks item i % distinct */
 	uint32_t max_new, chunk, context, warmup;
 	uint32_t stop_at_length; /* 1: ignore EOS */
+	uint32_t is_continuous;	 /* 1: continuous batching */
+	char *arrivals;		 /* schedule/arrivals.h; a file's path starts at `base` */
 	uint64_t seed;
 	double temperature, top_p;
 	uint32_t top_k;
