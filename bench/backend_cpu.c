@@ -22,11 +22,11 @@ enum { DECODE_STEPS = 32, PROMPT = 64, SLOTS = 16, CONTEXT = 1024, CPUS = 256, R
 
 struct workload {
 	const char *name;
-	int (*run)(struct pipe *p, const struct workload *w);
+	int (*run)(struct rig *p, const struct workload *w);
 	uint32_t prompt, batch; /* tokens of each prompt; sequences */
 };
 
-static const struct pipe_spec *spec_of_load;
+static const struct drive_spec *spec_of_load;
 
 /* Wall time, or the processor time of all threads: on a busy machine, what the wall time would be on an idle
  * one. */
@@ -80,17 +80,17 @@ static void print_rate(const struct watch *began, const char *name, double n, co
 }
 
 /* All sequences' next tokens, positions [from, to), as one step. */
-static int step(struct pipe *p, uint32_t batch, uint32_t from, uint32_t to)
+static int step(struct rig *p, uint32_t batch, uint32_t from, uint32_t to)
 {
 	const uint32_t n = fill(tokens, batch, from, to, LSB_TOKEN_OUTPUT, p->info.vocabulary);
 	struct lsb_error err;
 	int32_t ids[SLOTS];
 
-	return pipe_step(p, tokens, n, NULL, ids, NULL, &err) ? fail(&err) : 0;
+	return rig_step(p, tokens, n, NULL, ids, NULL, &err) ? fail(&err) : 0;
 }
 
 /* `batch` prompts in one step. */
-static int run_prompts(struct pipe *p, const struct workload *w)
+static int run_prompts(struct rig *p, const struct workload *w)
 {
 	const struct watch began = watch_start();
 	const int rc = step(p, w->batch, 0, w->prompt);
@@ -100,7 +100,7 @@ static int run_prompts(struct pipe *p, const struct workload *w)
 }
 
 /* DECODE_STEPS steps of `batch` sequences behind prompts of PROMPT, which are not timed. */
-static int run_decode(struct pipe *p, const struct workload *w)
+static int run_decode(struct rig *p, const struct workload *w)
 {
 	int rc = 0;
 
@@ -116,25 +116,25 @@ static int run_decode(struct pipe *p, const struct workload *w)
 }
 
 /* The model once more, for one sequence: opened, read and repacked, its cache and buffers made. */
-static int run_load(struct pipe *p, const struct workload *w)
+static int run_load(struct rig *p, const struct workload *w)
 {
-	struct pipe_spec spec = *spec_of_load;
+	struct drive_spec spec = *spec_of_load;
 	struct lsb_error err;
-	struct pipe other;
+	struct rig other;
 
 	spec.slots = 1;
 	spec.layers = p->info.layers;
 	const struct watch began = watch_start();
 
-	if (pipe_open(&spec, &other, &err))
+	if (drive_open(&spec, &other, &err))
 		return fail(&err);
 	print_rate(&began, w->name, 1, "loads/s");
-	pipe_close(&other);
+	rig_close(&other);
 	return 0;
 }
 
 /* Steps a second of which each could read the weights once, at the read bandwidth of these threads. */
-static int run_read(struct pipe *p, const struct workload *w)
+static int run_read(struct rig *p, const struct workload *w)
 {
 	const struct watch began = watch_start();
 	const double bytes = (double)p->info.layer_bytes * p->info.layers + (double)p->info.head_bytes;
@@ -156,7 +156,7 @@ static const struct workload workloads[] = {
 };
 enum { WORKLOADS = sizeof(workloads) / sizeof(workloads[0]) };
 
-static int run_and_print(struct pipe *p, const struct workload *w)
+static int run_and_print(struct rig *p, const struct workload *w)
 {
 	const int rc = w->run(p, w);
 
@@ -174,7 +174,7 @@ static const struct workload *find(const char *name)
 }
 
 /* One workload for each line of stdin. */
-static int serve(struct pipe *p)
+static int serve(struct rig *p)
 {
 	char line[64];
 
@@ -203,7 +203,7 @@ static uint32_t parse_cpus(const char *text, uint32_t *cpus)
 }
 
 struct arguments {
-	struct pipe_spec spec;
+	struct drive_spec spec;
 	uint32_t cpus[CPUS];
 	const struct workload *only;
 	int rounds;
@@ -252,7 +252,7 @@ int main(int argc, char **argv)
 						.options = { .spin_ns = 20000 } },
 				      .rounds = 5 };
 	struct lsb_error err;
-	struct pipe p;
+	struct rig p;
 	int rc = 0;
 
 	if (!drive_ops() || parse(argc, argv, &a)) {
@@ -261,7 +261,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	spec_of_load = &a.spec;
-	if (pipe_open(&a.spec, &p, &err)) {
+	if (drive_open(&a.spec, &p, &err)) {
 		fail(&err);
 		return 1;
 	}
@@ -273,6 +273,6 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < WORKLOADS && !rc; i++)
 			if (!a.only || a.only == &workloads[i])
 				rc = run_and_print(&p, &workloads[i]);
-	pipe_close(&p);
+	rig_close(&p);
 	return rc ? 1 : 0;
 }

@@ -104,7 +104,7 @@ static struct lsb_sampling sampling_of(uint32_t sequence)
 				      .request = sequence };
 }
 
-static struct result run(struct pipe *p, const uint32_t *length, enum schedule schedule)
+static struct result run(struct rig *p, const uint32_t *length, enum schedule schedule)
 {
 	const uint32_t total = offset_of(length, SEQUENCES);
 	struct result r = { .total = total, .vocabulary = p->info.vocabulary };
@@ -121,7 +121,7 @@ static struct result run(struct pipe *p, const uint32_t *length, enum schedule s
 	while ((n = next_step(schedule, length, done, tokens)) > 0) {
 		for (uint32_t i = 0; i < n; i++)
 			sampling[i] = sampling_of(tokens[i].slot);
-		ck_assert_msg(pipe_step(p, tokens, n, sampling, ids, logits, &err) == LSB_OK, "%s", err.msg);
+		ck_assert_msg(rig_step(p, tokens, n, sampling, ids, logits, &err) == LSB_OK, "%s", err.msg);
 		for (uint32_t i = 0; i < n; i++) {
 			const uint32_t to = offset_of(length, tokens[i].slot) + tokens[i].position;
 
@@ -155,10 +155,10 @@ static void assert_same(const struct result *a, const struct result *b, const ch
 }
 
 /* False: this processor lacks the path's instruction set. */
-static bool open_pipe(struct pipe *p, const char *model, const struct cpu_options *options, uint32_t stages,
+static bool open_pipe(struct rig *p, const char *model, const struct cpu_options *options, uint32_t stages,
 		      uint32_t threads, uint32_t max_tokens)
 {
-	const struct pipe_spec spec = {
+	const struct drive_spec spec = {
 		.model = model,
 		.options = *options,
 		.stages = stages,
@@ -167,7 +167,7 @@ static bool open_pipe(struct pipe *p, const char *model, const struct cpu_option
 		.max_tokens = max_tokens,
 	};
 	struct lsb_error err;
-	const int rc = pipe_open(&spec, p, &err);
+	const int rc = drive_open(&spec, p, &err);
 
 	if (rc == LSB_EUNAVAIL)
 		return false;
@@ -188,12 +188,12 @@ static void check_variants(const char *model, const struct cpu_options *options,
 			   uint32_t max_tokens)
 {
 	struct result base, other;
-	struct pipe p;
+	struct rig p;
 
 	if (!open_pipe(&p, model, options, 1, 1, max_tokens))
 		return;
 	base = run(&p, length, ALONE);
-	pipe_close(&p);
+	rig_close(&p);
 	for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
 		const struct variant *v = &variants[i];
 		char what[160];
@@ -204,7 +204,7 @@ static void check_variants(const char *model, const struct cpu_options *options,
 		other = run(&p, length, v->schedule);
 		assert_same(&base, &other, what);
 		result_free(&other);
-		pipe_close(&p);
+		rig_close(&p);
 	}
 	result_free(&base);
 }
@@ -231,7 +231,7 @@ START_TEST(a_used_slot_gives_what_a_fresh_one_gives)
 {
 	static const struct cpu_options fast;
 	struct result fresh, again;
-	struct pipe p;
+	struct rig p;
 
 	ck_assert(open_pipe(&p, "random:tiny:q8_0", &fast, 1, 1, 64));
 	fresh = run(&p, lengths, ALONE);
@@ -243,7 +243,7 @@ START_TEST(a_used_slot_gives_what_a_fresh_one_gives)
 		result_free(&again);
 	}
 	result_free(&fresh);
-	pipe_close(&p);
+	rig_close(&p);
 }
 END_TEST
 
@@ -264,7 +264,7 @@ static void check_oracle(const char *model, const struct cpu_options *options, d
 	struct oracle *o;
 	double *truth, error;
 	struct result r;
-	struct pipe p;
+	struct rig p;
 
 	if (!open_pipe(&p, model, options, 1, 2, 64))
 		return;
@@ -284,7 +284,7 @@ static void check_oracle(const char *model, const struct cpu_options *options, d
 	free(truth);
 	oracle_close(o);
 	result_free(&r);
-	pipe_close(&p);
+	rig_close(&p);
 }
 
 /* fp32 activations leave the fp16 KV cache as the only rounding worth naming; int8 ones add about 1 % a

@@ -13,15 +13,15 @@
 
 static const char tiny[] = "random:tiny:q8_0";
 
-static struct pipe open_tiny(uint32_t stages)
+static struct rig open_tiny(uint32_t stages)
 {
-	const struct pipe_spec spec = {
+	const struct drive_spec spec = {
 		.model = tiny, .stages = stages, .slots = 2, .context = 16, .max_tokens = 8, .max_outputs = 2
 	};
 	struct lsb_error err;
-	struct pipe p;
+	struct rig p;
 
-	ck_assert_msg(pipe_open(&spec, &p, &err) == LSB_OK, "%s", err.msg);
+	ck_assert_msg(drive_open(&spec, &p, &err) == LSB_OK, "%s", err.msg);
 	return p;
 }
 
@@ -66,7 +66,7 @@ START_TEST(bad_batch_is_refused_and_changes_nothing)
 					 .n_outputs = bad[_i].n_outputs,
 					 .tokens = bad[_i].tokens,
 					 .sampling = sampling };
-	struct pipe p = open_tiny(1), q = open_tiny(1);
+	struct rig p = open_tiny(1), q = open_tiny(1);
 	float *a = calloc(p.info.vocabulary, sizeof(*a)), *b = calloc(p.info.vocabulary, sizeof(*b));
 	struct lsb_step_io io = { .struct_size = sizeof(io) };
 	struct lsb_error err = { 0 };
@@ -74,19 +74,19 @@ START_TEST(bad_batch_is_refused_and_changes_nothing)
 	int32_t ids[3];
 
 	io.ids = ids;
-	ck_assert_int_eq(pipe_step(&p, first_three, 3, NULL, ids, NULL, &err), LSB_OK);
+	ck_assert_int_eq(rig_step(&p, first_three, 3, NULL, ids, NULL, &err), LSB_OK);
 	ck_assert_int_eq(ops->submit(p.stage[0], &batch, &io, &ticket, &err), LSB_EINVAL);
 	ck_assert_int_eq(err.code, LSB_EINVAL);
 	ck_assert(strlen(err.msg) > 10);
-	ck_assert_int_eq(pipe_step(&p, fourth, 1, NULL, ids, a, &err), LSB_OK);
+	ck_assert_int_eq(rig_step(&p, fourth, 1, NULL, ids, a, &err), LSB_OK);
 
-	ck_assert_int_eq(pipe_step(&q, first_three, 3, NULL, ids, NULL, &err), LSB_OK);
-	ck_assert_int_eq(pipe_step(&q, fourth, 1, NULL, ids, b, &err), LSB_OK);
+	ck_assert_int_eq(rig_step(&q, first_three, 3, NULL, ids, NULL, &err), LSB_OK);
+	ck_assert_int_eq(rig_step(&q, fourth, 1, NULL, ids, b, &err), LSB_OK);
 	ck_assert_mem_eq(a, b, p.info.vocabulary * sizeof(*a));
 	free(a);
 	free(b);
-	pipe_close(&p);
-	pipe_close(&q);
+	rig_close(&p);
+	rig_close(&q);
 }
 END_TEST
 
@@ -103,7 +103,7 @@ START_TEST(bad_sampling_and_missing_results_are_refused)
 		.struct_size = sizeof(batch), .n_tokens = 3, .n_outputs = 1, .tokens = first_three
 	};
 	struct lsb_step_io io = { .struct_size = sizeof(io) };
-	struct pipe p = open_tiny(1);
+	struct rig p = open_tiny(1);
 	struct lsb_error err;
 	uint64_t ticket;
 	int32_t id;
@@ -118,7 +118,7 @@ START_TEST(bad_sampling_and_missing_results_are_refused)
 	batch.sampling = &right;
 	io.ids = NULL;
 	ck_assert_int_eq(drive_ops()->submit(p.stage[0], &batch, &io, &ticket, &err), LSB_EINVAL);
-	pipe_close(&p);
+	rig_close(&p);
 }
 END_TEST
 
@@ -126,7 +126,7 @@ START_TEST(hidden_states_need_a_buffer_that_fits)
 {
 	const struct lsb_backend_ops *ops = drive_ops();
 	const struct lsb_batch batch = { .struct_size = sizeof(batch), .n_tokens = 3, .tokens = first_three };
-	struct pipe p = open_tiny(2);
+	struct rig p = open_tiny(2);
 	struct lsb_buf small = p.hidden[0], device = p.hidden[0];
 	const struct lsb_step_io none = { .struct_size = sizeof(none) };
 	struct lsb_step_io io = none;
@@ -144,7 +144,7 @@ START_TEST(hidden_states_need_a_buffer_that_fits)
 		}
 	}
 	ck_assert_int_eq(ops->buf_alloc(p.stage[0], LSB_MEM_CUDA, 64, &small, &err), LSB_EINVAL);
-	pipe_close(&p);
+	rig_close(&p);
 }
 END_TEST
 
@@ -166,7 +166,7 @@ START_TEST(steps_queue_up_to_max_tickets_and_complete_in_order)
 				       .sampling = &greedy };
 	const struct lsb_token fifth = { 9, 0, 4, 0 };
 	const struct lsb_batch three = { .struct_size = sizeof(three), .n_tokens = 1, .tokens = &fifth };
-	struct pipe p = open_tiny(1), q = open_tiny(1);
+	struct rig p = open_tiny(1), q = open_tiny(1);
 	struct lsb_step_io io[3] = { { .struct_size = sizeof(io[0]) },
 				     { .struct_size = sizeof(io[0]) },
 				     { .struct_size = sizeof(io[0]) } };
@@ -188,36 +188,36 @@ START_TEST(steps_queue_up_to_max_tickets_and_complete_in_order)
 	ck_assert_int_eq(ops->submit(p.stage[0], &three, &io[2], &ticket[2], &err), LSB_OK);
 	ck_assert_int_eq(ops->wait(p.stage[0], ticket[2], UINT64_MAX, &err), LSB_OK);
 
-	ck_assert_int_eq(pipe_step(&q, first_three, 3, NULL, &alone[0], NULL, &err), LSB_OK);
-	ck_assert_int_eq(pipe_step(&q, fourth, 1, NULL, &alone[1], NULL, &err), LSB_OK);
+	ck_assert_int_eq(rig_step(&q, first_three, 3, NULL, &alone[0], NULL, &err), LSB_OK);
+	ck_assert_int_eq(rig_step(&q, fourth, 1, NULL, &alone[1], NULL, &err), LSB_OK);
 	ck_assert_int_eq(queued[0], alone[0]);
 	ck_assert_int_eq(queued[1], alone[1]);
-	pipe_close(&p);
-	pipe_close(&q);
+	rig_close(&p);
+	rig_close(&q);
 }
 END_TEST
 
 START_TEST(cancelled_step_fails_once_and_the_slot_can_begin_again)
 {
 	for (int threads = 1; threads <= 3; threads++) {
-		const struct pipe_spec spec = { .model = tiny,
-						.threads = (uint32_t)threads,
-						.slots = 2,
-						.context = 16,
-						.max_tokens = 8 };
+		const struct drive_spec spec = { .model = tiny,
+						 .threads = (uint32_t)threads,
+						 .slots = 2,
+						 .context = 16,
+						 .max_tokens = 8 };
 		struct lsb_error err;
 		int32_t id, again;
-		struct pipe p;
+		struct rig p;
 
-		ck_assert_int_eq(pipe_open(&spec, &p, &err), LSB_OK);
-		ck_assert_int_eq(pipe_step(&p, first_three, 3, NULL, &id, NULL, &err), LSB_OK);
-		drive_cancel_after(3);
-		ck_assert_int_eq(pipe_step(&p, first_three, 3, NULL, &again, NULL, &err), LSB_ECANCELED);
+		ck_assert_int_eq(drive_open(&spec, &p, &err), LSB_OK);
+		ck_assert_int_eq(rig_step(&p, first_three, 3, NULL, &id, NULL, &err), LSB_OK);
+		rig_cancel_after(3);
+		ck_assert_int_eq(rig_step(&p, first_three, 3, NULL, &again, NULL, &err), LSB_ECANCELED);
 		ck_assert_int_eq(err.code, LSB_ECANCELED);
 		ck_assert_int_eq(drive_ops()->wait(p.stage[0], 2, 0, &err), LSB_OK);
-		ck_assert_int_eq(pipe_step(&p, first_three, 3, NULL, &again, NULL, &err), LSB_OK);
+		ck_assert_int_eq(rig_step(&p, first_three, 3, NULL, &again, NULL, &err), LSB_OK);
 		ck_assert_int_eq(id, again);
-		pipe_close(&p);
+		rig_close(&p);
 	}
 }
 END_TEST
@@ -226,12 +226,12 @@ START_TEST(closing_with_queued_steps_abandons_them)
 {
 	const struct lsb_batch batch = { .struct_size = sizeof(batch), .n_tokens = 2, .tokens = first_three };
 	const struct lsb_step_io io = { .struct_size = sizeof(io) };
-	struct pipe p = open_tiny(1);
+	struct rig p = open_tiny(1);
 	struct lsb_error err;
 	uint64_t ticket;
 
 	ck_assert_int_eq(drive_ops()->submit(p.stage[0], &batch, &io, &ticket, &err), LSB_OK);
-	pipe_close(&p);
+	rig_close(&p);
 	drive_ops()->close(NULL);
 }
 END_TEST
@@ -299,7 +299,7 @@ START_TEST(what_cannot_be_opened_says_why)
 	place.context = place.context ? place.context : 16;
 	place.threads = place.threads ? place.threads : 1;
 	place.max_tokens = place.max_tickets = 1;
-	ck_assert_int_eq(drive_ops()->open(drive_host(), &refused[_i].options, &place, &b, &err),
+	ck_assert_int_eq(drive_ops()->open(rig_host(), &refused[_i].options, &place, &b, &err),
 			 refused[_i].code);
 	ck_assert_msg(strstr(err.msg, refused[_i].says), "%s: %s", refused[_i].what, err.msg);
 	ck_assert_ptr_null(b);
@@ -313,12 +313,12 @@ START_TEST(stages_account_for_what_they_read_and_hold)
 
 	for (size_t m = 0; m < sizeof(models) / sizeof(models[0]); m++)
 		for (uint32_t stages = 1; stages <= 3; stages++) {
-			const struct pipe_spec spec = { .model = models[m], .stages = stages, .threads = 2 };
+			const struct drive_spec spec = { .model = models[m], .stages = stages, .threads = 2 };
 			uint32_t first = 0;
 			struct lsb_error err;
-			struct pipe p;
+			struct rig p;
 
-			ck_assert_msg(pipe_open(&spec, &p, &err) == LSB_OK, "%s", err.msg);
+			ck_assert_msg(drive_open(&spec, &p, &err) == LSB_OK, "%s", err.msg);
 			for (uint32_t s = 0; s < stages; s++) {
 				const uint32_t n = p.info.layers / stages + (s < p.info.layers % stages);
 				struct lsb_backend_info i = { .struct_size = sizeof(i) };
@@ -336,7 +336,7 @@ START_TEST(stages_account_for_what_they_read_and_hold)
 				ck_assert_uint_eq(i.hidden_size, p.info.hidden_size);
 				first += n;
 			}
-			pipe_close(&p);
+			rig_close(&p);
 		}
 }
 END_TEST
@@ -350,14 +350,14 @@ START_TEST(vocabulary_only_knows_the_model_and_its_text)
 	const struct lsb_turn turn = { .role = "user", .text = "a stage holds 3 layers" };
 	const struct cpu_options options = { 0 };
 	struct lsb_backend_info info = { .struct_size = sizeof(info) };
-	struct pipe whole = open_tiny(1);
+	struct rig whole = open_tiny(1);
 	struct lsb_backend *b;
 	struct lsb_error err;
 	int32_t ids[64];
 	char text[64];
 	size_t n, bytes;
 
-	ck_assert_int_eq(ops->open(drive_host(), &options, &place, &b, &err), LSB_OK);
+	ck_assert_int_eq(ops->open(rig_host(), &options, &place, &b, &err), LSB_OK);
 	ck_assert_int_eq(ops->info(b, &info, &err), LSB_OK);
 	ck_assert_uint_eq(info.layers, whole.info.layers);
 	ck_assert_uint_eq(info.vocabulary, whole.info.vocabulary);
@@ -377,27 +377,27 @@ START_TEST(vocabulary_only_knows_the_model_and_its_text)
 	ck_assert_int_eq(ops->wait(b, 1, 0, &err), LSB_EINVAL);
 	ops->slot_clear(b, 0);
 	ops->close(b);
-	pipe_close(&whole);
+	rig_close(&whole);
 }
 END_TEST
 
 START_TEST(without_vocabulary_text_is_refused)
 {
 	const struct lsb_turn turn = { .role = "user", .text = "text" };
-	struct pipe p = open_tiny(2); /* its second stage has none */
+	struct rig p = open_tiny(2); /* its second stage has none */
 	struct lsb_error err;
 	int32_t ids[8];
 	size_t n;
 
 	ck_assert_int_eq(drive_ops()->encode(p.stage[1], &turn, 1, 0, ids, 8, &n, &err), LSB_EINVAL);
 	ck_assert_int_eq(drive_ops()->decode(p.stage[1], ids, 0, NULL, 0, &n, &err), LSB_EINVAL);
-	pipe_close(&p);
+	rig_close(&p);
 }
 END_TEST
 
 START_TEST(info_writes_no_further_than_the_caller_has)
 {
-	struct pipe p = open_tiny(1);
+	struct rig p = open_tiny(1);
 	struct lsb_backend_info info;
 	struct lsb_error err;
 
@@ -406,26 +406,26 @@ START_TEST(info_writes_no_further_than_the_caller_has)
 	ck_assert_int_eq(drive_ops()->info(p.stage[0], &info, &err), LSB_OK);
 	ck_assert_str_eq(info.model_name, p.info.model_name);
 	ck_assert_uint_eq(info.layers, 0x5a5a5a5a);
-	pipe_close(&p);
+	rig_close(&p);
 }
 END_TEST
 
 START_TEST(peaks_are_measured_and_leave_results_alone)
 {
-	struct pipe p = open_tiny(1);
+	struct rig p = open_tiny(1);
 	struct lsb_error err;
 	double read = 0.0, macs = 0.0, none;
 	int32_t before, after;
 
-	ck_assert_int_eq(pipe_step(&p, first_three, 3, NULL, &before, NULL, &err), LSB_OK);
+	ck_assert_int_eq(rig_step(&p, first_three, 3, NULL, &before, NULL, &err), LSB_OK);
 	ck_assert_int_eq(drive_ops()->measure(p.stage[0], LSB_PEAK_READ, 1000000, &read, &err), LSB_OK);
 	ck_assert_int_eq(drive_ops()->measure(p.stage[0], LSB_PEAK_MATMUL, 1000000, &macs, &err), LSB_OK);
 	ck_assert_int_eq(drive_ops()->measure(p.stage[0], 99, 1000000, &none, &err), LSB_EINVAL);
 	ck_assert(isfinite(read) && read > 0.0);
 	ck_assert(isfinite(macs) && macs > 0.0);
-	ck_assert_int_eq(pipe_step(&p, first_three, 3, NULL, &after, NULL, &err), LSB_OK);
+	ck_assert_int_eq(rig_step(&p, first_three, 3, NULL, &after, NULL, &err), LSB_OK);
 	ck_assert_int_eq(before, after);
-	pipe_close(&p);
+	rig_close(&p);
 }
 END_TEST
 

@@ -39,9 +39,9 @@ static uint32_t cores(void)
 	return n < 1 ? 1 : n > 8 ? 8 : (uint32_t)n;
 }
 
-static void open_default(struct pipe *p, const struct path *path)
+static void open_default(struct rig *p, const struct path *path)
 {
-	const struct pipe_spec spec = {
+	const struct drive_spec spec = {
 		.model = model,
 		.options = path->options,
 		.threads = cores(),
@@ -52,7 +52,7 @@ static void open_default(struct pipe *p, const struct path *path)
 	};
 	struct lsb_error err;
 
-	ck_assert_msg(pipe_open(&spec, p, &err) == LSB_OK, "%s", err.msg);
+	ck_assert_msg(drive_open(&spec, p, &err) == LSB_OK, "%s", err.msg);
 }
 
 /* The prompt and all greedy tokens but the last, teacher-forced; output from the prompt's end on. */
@@ -142,7 +142,7 @@ static void score_kl(struct score *s, const struct lsb_token *tokens, uint32_t n
 	}
 }
 
-static void score_case(struct score *s, struct pipe *p, const struct path *path, const json_t *one)
+static void score_case(struct score *s, struct rig *p, const struct path *path, const json_t *one)
 {
 	const json_t *prompt = json_object_get(one, "ids"), *steps = json_object_get(one, "steps");
 	const size_t n_steps = json_array_size(steps);
@@ -154,7 +154,7 @@ static void score_case(struct score *s, struct pipe *p, const struct path *path,
 
 	ck_assert_uint_le(n_steps, OUTPUTS);
 	ck_assert_ptr_nonnull(logits);
-	ck_assert_msg(pipe_step(p, tokens, n, NULL, ids, logits, &err) == LSB_OK, "%s", err.msg);
+	ck_assert_msg(rig_step(p, tokens, n, NULL, ids, logits, &err) == LSB_OK, "%s", err.msg);
 	for (size_t i = 0; i < n_steps; i++) {
 		const json_t *step = json_array_get(steps, i);
 		const bool clear = json_number_value(json_object_get(step, "margin")) > path->margin;
@@ -190,18 +190,18 @@ START_TEST(no_more_memory_than_weights_kv_and_64_mib)
 	struct lsb_token tokens[CONTEXT];
 	struct lsb_error err;
 	int32_t id;
-	struct pipe p;
+	struct rig p;
 
 	open_default(&p, &paths[0]);
 	for (uint32_t i = 0; i < CONTEXT; i++)
 		tokens[i] = (struct lsb_token){ .id = 1,
 						.position = i,
 						.flags = i + 1 == CONTEXT ? LSB_TOKEN_OUTPUT : 0 };
-	ck_assert_msg(pipe_step(&p, tokens, CONTEXT, NULL, &id, NULL, &err) == LSB_OK, "%s", err.msg);
+	ck_assert_msg(rig_step(&p, tokens, CONTEXT, NULL, &id, NULL, &err) == LSB_OK, "%s", err.msg);
 	printf("memory: %.1f MiB at most; weights %.1f, KV %.1f\n", (double)peak_memory() / (1 << 20),
 	       (double)p.info.weight_bytes / (1 << 20), (double)p.info.kv_bytes / (1 << 20));
 	ck_assert_uint_le(peak_memory(), p.info.weight_bytes + p.info.kv_bytes + (64u << 20));
-	pipe_close(&p);
+	rig_close(&p);
 }
 END_TEST
 #endif
@@ -212,7 +212,7 @@ START_TEST(logits_and_greedy_ids_agree_with_the_reference)
 	const json_t *cases = json_object_get(greedy_golden, "cases");
 	const size_t n = json_array_size(cases) < path->cases ? json_array_size(cases) : path->cases;
 	struct score s = { 0 };
-	struct pipe p;
+	struct rig p;
 
 	open_default(&p, path);
 	for (size_t c = 0; c < n; c++)
@@ -224,7 +224,7 @@ START_TEST(logits_and_greedy_ids_agree_with_the_reference)
 	ck_assert_uint_ge(s.prefixes, n);
 	ck_assert_double_le(s.kl_sum / (double)s.prefixes, path->mean_kl);
 	ck_assert_double_le(s.kl_most, path->max_kl);
-	pipe_close(&p);
+	rig_close(&p);
 }
 END_TEST
 

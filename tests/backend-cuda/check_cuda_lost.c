@@ -12,6 +12,7 @@
 
 #include "options.h"
 #include "rig.h"
+#include "waive.h"
 
 static const struct cuda_options usual = { .device = -1, .graphs = 1 };
 

@@ -18,6 +18,7 @@
 #include "oracle.h"
 #include "rig.h"
 #include "sample.h"
+#include "waive.h"
 
 enum { SEQUENCES = 3, CONTEXT = 512, LONGEST = 64 };
 

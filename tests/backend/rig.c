@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "options.h"
+static int cancel_in;
 
 static uint64_t now_ns(void *context)
 {
@@ -43,7 +43,12 @@ static void host_free(void *context, void *ptr)
 static int progress(void *context)
 {
 	(void)context;
-	return LSB_OK;
+	return cancel_in && --cancel_in == 0 ? LSB_ECANCELED : LSB_OK;
+}
+
+void rig_cancel_after(int calls)
+{
+	cancel_in = calls;
 }
 
 const struct lsb_host *rig_host(void)
@@ -60,21 +65,20 @@ const struct lsb_host *rig_host(void)
 	return &host;
 }
 
-static const struct lsb_backend_ops *load(const char *name, struct lsb_error *err)
+const struct lsb_backend_ops *rig_ops(const char *name)
 {
+	const char *build = getenv("LSB_TEST_BUILD");
 	const struct lsb_plugin *plugin;
 	char path[512];
 	void *so;
 
-	snprintf(path, sizeof(path), "%s/plugins/lsbench-backend-%s.so",
-		 getenv("LSB_TEST_BUILD") ? getenv("LSB_TEST_BUILD") : LSB_BINARY_DIR, name);
-	so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	snprintf(path, sizeof(path), "%s/plugins/lsbench-backend-%s.so", build ? build : LSB_BINARY_DIR,
+		 name);
+	so = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* once open, found again */
 	plugin = so ? dlsym(so, LSB_PLUGIN_SYMBOL) : NULL;
-	if (!plugin) {
-		lsb_fail(err, LSB_EPLUGIN, 0, "%s", dlerror());
-		return NULL;
-	}
-	return plugin->ops.backend;
+	if (!plugin)
+		fprintf(stderr, "%s\n", dlerror());
+	return plugin ? plugin->ops.backend : NULL;
 }
 
 static uint32_t or_else(uint32_t value, uint32_t otherwise)
@@ -119,6 +123,8 @@ static int open_stage(struct rig *r, const struct rig_spec *spec, uint32_t i, ui
 		.max_tickets = 2,
 		.device = -1,
 		.threads = or_else(spec->threads, 1),
+		.n_cpus = spec->n_cpus,
+		.cpus = spec->cpus,
 	};
 	int rc = r->ops->open(rig_host(), spec->options, &place, &r->stage[i], err);
 
@@ -135,13 +141,13 @@ static int open_stage(struct rig *r, const struct rig_spec *spec, uint32_t i, ui
 
 int rig_open(const struct rig_spec *spec, struct rig *r, struct lsb_error *err)
 {
-	uint32_t layers = 0, first = 0;
+	uint32_t layers = spec->layers, first = 0;
 	int rc;
 
-	*r = (struct rig){ .stages = or_else(spec->stages, 1), .ops = load(spec->plugin, err) };
+	*r = (struct rig){ .stages = or_else(spec->stages, 1), .ops = rig_ops(spec->plugin) };
 	if (!r->ops)
-		return LSB_EPLUGIN;
-	rc = count_layers(r, spec, &layers, err);
+		return lsb_fail(err, LSB_EPLUGIN, 0, "backend-%s cannot be loaded", spec->plugin);
+	rc = layers ? LSB_OK : count_layers(r, spec, &layers, err);
 	for (uint32_t i = 0; i < r->stages && !rc; i++) {
 		const uint32_t n = layers / r->stages + (i < layers % r->stages);
 
@@ -195,19 +201,4 @@ int rig_step(struct rig *r, const struct lsb_token *tokens, uint32_t n, const st
 	}
 	free(greedy);
 	return rc;
-}
-
-bool rig_has_device(void)
-{
-	static const struct cuda_options options = { .device = -1, .graphs = 1 };
-	const struct rig_spec spec = { .plugin = "cuda", .options = &options, .model = "random:tiny:f16" };
-	struct lsb_error err = { 0 };
-	struct rig r;
-	const int rc = rig_open(&spec, &r, &err);
-
-	if (rc == LSB_OK)
-		rig_close(&r);
-	else
-		printf("waived: %s\n", err.msg);
-	return rc != LSB_EUNAVAIL;
 }
