@@ -14,6 +14,7 @@
 
 #include "base/base.h"
 #include "crafted.h"
+#include "measure/knee.h"
 #include "measure/links.h"
 #include "measure/quality.h"
 #include "measure/replicas.h"
@@ -403,11 +404,31 @@ static json_t *scores_of_other_answers(void)
 	return json_pack("{s:[{s:{s:[{s:o}]}}]}", "points", "outputs", "comparisons", "scores", scores);
 }
 
+/* A point with limits, and the knee of two: of points whose requests do not all arrive at once. */
+static json_t *knee_of_two_points(void)
+{
+	json_t *summary = json_pack("{s:[]}", "points");
+	json_t *small;
+
+	for (int rate = 1; rate <= 2; rate++)
+		json_array_append_new(json_object_get(summary, "points"),
+				      json_pack("{s:s, s:s, s:{s:o, s:s, s:s}}", "id", rate == 1 ? "1" : "2",
+						"case", "load", "params", "arrivals",
+						json_sprintf("fixed:%d/s", rate), "slo.ttft", "1s",
+						"slo.share", "0.9"));
+	lsb_knees_add(summary);
+	small = json_pack("{s:[{s:O}], s:O}", "points", "slo",
+			  json_object_get(json_array_get(json_object_get(summary, "points"), 0), "slo"),
+			  "knees", json_object_get(summary, "knees"));
+	json_decref(summary);
+	return small;
+}
+
 START_TEST(the_documented_keys_are_those_that_are_produced)
 {
 	json_t *summary, *found = json_object(), *keys = documented(), *links = links_of_a_point();
 	json_t *replicas = replicas_of_a_point();
-	json_t *scores = scores_of_other_answers();
+	json_t *scores = scores_of_other_answers(), *knee = knee_of_two_points();
 
 	ck_assert_int_eq(lsb_report_summary(folder, &summary, NULL), 0);
 	collect(summary, "", found);
@@ -415,6 +436,8 @@ START_TEST(the_documented_keys_are_those_that_are_produced)
 	collect(replicas, "", found);
 	json_decref(replicas);
 	collect(scores, "", found);
+	collect(knee, "", found);
+	json_decref(knee);
 	json_decref(links);
 	json_decref(scores);
 	assert_within(found, keys, "produced but not in docs/summary.md");

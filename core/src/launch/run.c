@@ -12,7 +12,9 @@
 #include "launch/keep.h"
 #include "launch/progress.h"
 #include "launch/results.h"
+#include "launch/search.h"
 #include "measure/environment.h"
+#include "measure/slo.h"
 #include "measure/target.h"
 #include "suite/baseline.h"
 #include "suite/order.h"
@@ -22,7 +24,9 @@ enum { FAILURES_IN_A_ROW = 2 }; /* and a point is not launched again */
 /* How a point stands. */
 struct standing {
 	double *rates;	    /* [max_reps] tokens a second of each round, NAN: none; owned */
+	double *shares;	    /* [max_reps] of the requests within the limits, likewise; owned */
 	uint32_t *rounds;   /* [max_reps] 1: launched; owned */
+	int is_searched;    /* search = knee decides about its launches */
 	int goes_on;	    /* beyond reps: its interval, or one that it is in, is too wide */
 	ptrdiff_t baseline; /* the point that it is compared with; -1: none */
 	uint32_t failures;  /* in a row */
@@ -47,7 +51,15 @@ struct run {
 
 /* --- what has been launched --- */
 
-static void stand(struct run *r, size_t point, uint32_t round, const char *status, int code, double rate)
+static double metric_of(const json_t *line, const char *name)
+{
+	const json_t *value = json_object_get(json_object_get(line, "metrics"), name);
+
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void stand(struct run *r, size_t point, uint32_t round, const char *status, int code,
+		  const json_t *line)
 {
 	struct standing *s = &r->standings[point];
 	const int failed = strcmp(status, "failed") == 0 || strcmp(status, "incomplete") == 0;
@@ -56,7 +68,10 @@ static void stand(struct run *r, size_t point, uint32_t round, const char *statu
 		return;
 	if (round < r->prepared->points[point].point->max_reps) {
 		s->rounds[round] = 1;
-		s->rates[round] = rate > 0 && strcmp(status, "ok") == 0 ? rate : NAN;
+		s->rates[round] = strcmp(status, "ok") == 0 ? metric_of(line, "tokens_per_s") : NAN;
+		s->shares[round] = strcmp(status, "ok") == 0
+					   ? lsb_slo_kept_of_launch(json_object_get(line, "metrics"))
+					   : NAN;
 	}
 	s->failures = failed ? s->failures + 1 : 0;
 	s->code = code ? code : s->code;
@@ -82,11 +97,6 @@ static void prune_records(const struct run *r, size_t point, size_t left)
 		lsb_kept_prune(&r->kept, point, left, r->results.folder);
 }
 
-static double rate_of(const json_t *line)
-{
-	return json_number_value(json_object_get(json_object_get(line, "metrics"), "tokens_per_s"));
-}
-
 /* Take over what an earlier run has done. */
 static int replay(struct run *r, const json_t *lines, struct lsb_error *err)
 {
@@ -104,7 +114,7 @@ static int replay(struct run *r, const json_t *lines, struct lsb_error *err)
 			if (strcmp(r->prepared->points[k].point->id, id) != 0)
 				continue;
 			stand(r, k, (uint32_t)json_integer_value(json_object_get(line, "round")), status,
-			      (int)json_integer_value(json_object_get(line, "code")), rate_of(line));
+			      (int)json_integer_value(json_object_get(line, "code")), line);
 			rc = lsb_kept_note(&r->kept, k, line, err);
 		}
 	}
@@ -161,11 +171,12 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 		rc = lsb_journal_append(&r->results.journal, line, err);
 	if (rc == LSB_OK)
 		rc = lsb_kept_note(&r->kept, slot->point, line, err);
-	rate = rate_of(line);
+	rate = metric_of(line, "tokens_per_s");
+	if (rc == LSB_OK)
+		stand(r, slot->point, slot->round, lsb_launch_status_name(o->status), o->code, line);
 	json_decref(line);
 	if (rc)
 		return rc;
-	stand(r, slot->point, slot->round, lsb_launch_status_name(o->status), o->code, rate);
 	prune_records(r, slot->point, rounds_left(r, slot->point));
 	lsb_progress_end(&r->progress, o->status, rate, o->reason);
 	r->next_launch++;
@@ -295,9 +306,11 @@ static int plan_slots(struct run *r, struct lsb_error *err)
 			s->baseline = other == (ptrdiff_t)i ? -1 : other;
 			s->rounds = calloc(reps[i], sizeof(*s->rounds));
 			s->rates = malloc(reps[i] * sizeof(*s->rates));
-			for (uint32_t k = 0; s->rates && k < reps[i]; k++)
-				s->rates[k] = NAN;
-			if (!s->rounds || !s->rates)
+			s->shares = malloc(reps[i] * sizeof(*s->shares));
+			s->is_searched = strcmp(suite->points[i].search, "knee") == 0;
+			for (uint32_t k = 0; s->rates && s->shares && k < reps[i]; k++)
+				s->rates[k] = s->shares[k] = NAN;
+			if (!s->rounds || !s->rates || !s->shares)
 				rc = LSB_ENOMEM;
 		}
 	}
@@ -388,8 +401,33 @@ static int is_needed(const struct run *r, const struct lsb_order_slot *slot)
 {
 	const struct standing *s = &r->standings[slot->point];
 
-	return !s->is_over && !s->rounds[slot->round] &&
+	return !s->is_over && !s->is_searched && !s->rounds[slot->round] &&
 	       (slot->round < r->prepared->points[slot->point].point->reps || s->goes_on);
+}
+
+/* What the search for knees asks for, launch by launch. */
+static int run_searches(struct run *r, struct lsb_error *err)
+{
+	const size_t n = r->prepared->n_points;
+	struct lsb_searched *searched = calloc(n + 1, sizeof(*searched));
+	struct lsb_order_slot slot;
+	int rc = searched ? LSB_OK : lsb_fail(err, LSB_ENOMEM, 0, "no memory to search");
+
+	for (;;) {
+		for (size_t i = 0; rc == LSB_OK && i < n; i++) {
+			const struct standing *s = &r->standings[i];
+
+			searched[i] = (struct lsb_searched){ s->shares, s->rounds,
+							     r->prepared->points[i].point->reps, s->is_over };
+		}
+		if (rc || r->result->interrupted ||
+		    !lsb_search_next(r->header, searched, n, &slot.point, &slot.round))
+			break;
+		lsb_progress_expect(&r->progress, slot.point);
+		rc = run_slot(r, &slot, err);
+	}
+	free(searched);
+	return rc;
 }
 
 static int run_slots(struct run *r, struct lsb_error *err)
@@ -414,6 +452,8 @@ static int run_slots(struct run *r, struct lsb_error *err)
 		else if (was_needed && r->progress.left[slot->point])
 			lsb_progress_skip(&r->progress, slot->point);
 	}
+	if (rc == LSB_OK && !r->result->interrupted)
+		rc = run_searches(r, err);
 	if (lsb_controller_interrupts(r->controller))
 		r->result->interrupted = 1;
 	for (size_t i = 0; i < r->prepared->n_points && rc == LSB_OK && !r->result->interrupted; i++)
@@ -482,6 +522,7 @@ int lsb_run(const struct lsb_run_request *request, struct lsb_run_result *out, s
 	for (size_t i = 0; r.standings && i < request->prepared->n_points; i++) {
 		free(r.standings[i].rounds);
 		free(r.standings[i].rates);
+		free(r.standings[i].shares);
 	}
 	free(r.standings);
 	free(r.slots);

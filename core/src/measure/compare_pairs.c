@@ -86,7 +86,8 @@ static int is_no_factor(const char *key)
 {
 	static const char *const none[] = { "reps",	     "max_reps", "order",	 "timeout",
 					    "stall_timeout", "baseline", "keep_records", "pair_by",
-					    "hosts",	     "kind",	 "distinct" };
+					    "hosts",	     "kind",	 "distinct",	 "slo.ttft",
+					    "slo.tpot",	     "slo.e2e",	 "slo.share",	 "search" };
 
 	for (size_t i = 0; i < LSB_COUNT(none); i++)
 		if (strcmp(key, none[i]) == 0)

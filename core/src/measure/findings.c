@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "measure/break_even.h"
 #include "measure/flags.h"
+#include "measure/knee.h"
 #include "measure/look.h"
 #include "measure/outputs.h"
 #include "measure/plausible.h"
@@ -109,7 +110,8 @@ static void keep(json_t *list, json_t *finding)
 static void say_missing(const json_t *summary, const json_t *point, json_t *list)
 {
 	(void)summary;
-	if (!lsb_look_is(point, "status", "ok"))
+	if (!lsb_look_is(point, "status", "ok") &&
+	    !(lsb_is_searched(point) && lsb_look_is(point, "status", "skipped")))
 		keep(list, lsb_finding("points without a full result are named first",
 				       (const json_t *const[]){ point, NULL }, "%s is %s: %s.",
 				       lsb_finding_name(point), lsb_look_text(point, "status"),
@@ -340,6 +342,7 @@ static json_t *summary_sentences(const json_t *summary, const json_t *grades)
 		for (size_t rule = 0; rule < LSB_COUNT(rules); rule++)
 			rules[rule](summary, point, list);
 	}
+	lsb_knees_findings(summary, list);
 	lsb_break_even_findings(summary, list);
 	lsb_outputs_findings(summary, list);
 	return list;

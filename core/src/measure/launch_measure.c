@@ -15,6 +15,7 @@
 #include "measure/launch_replicas.h"
 #include "measure/links.h"
 #include "measure/open_loop.h"
+#include "measure/slo.h"
 #include "measure/stage_times.h"
 #include "measure/statistics.h"
 #include "measure/work.h"
@@ -389,6 +390,8 @@ static int measure(const json_t *point, const json_t *ranks, const struct lsb_ra
 		rc = lsb_open_loop_add(ranks, clocks, json_object_get(line, "metrics"), err);
 	if (rc == LSB_OK && json_array_size(lost) == 0)
 		rc = measure_whole(point, ranks, records, clocks, n_ranks, &totals, line, err);
+	if (rc == LSB_OK)
+		lsb_slo_measure(point, ranks, json_object_get(line, "metrics"));
 	if (rc == LSB_OK) /* behind all others: scores hide no metric of ours */
 		lsb_answers_measure(ranks, json_object_get(line, "metrics"));
 	totals_free(&totals);

@@ -16,6 +16,7 @@
 #include "measure/flags.h"
 #include "measure/launch_measure.h"
 #include "measure/losses.h"
+#include "measure/knee.h"
 #include "measure/links.h"
 #include "measure/memory.h"
 #include "measure/outputs.h"
@@ -306,6 +307,7 @@ int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out
 	}
 	json_decref(by_point);
 	json_decref(pool);
+	lsb_knees_add(summary);
 	lsb_scaling_add(header, summary);
 	lsb_target_add(header, summary);
 	json_object_set_new(summary, "fits", lsb_fits(summary));

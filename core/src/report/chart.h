@@ -73,6 +73,8 @@ struct lsb_link_group;
 /* Of kind = link: latency, bandwidth or message rate over size; `which` indexes lsb_link_curves. */
 int lsb_chart_link(const struct lsb_link_group *group, size_t which, struct lsb_chart *out);
 int lsb_chart_sensitivity(const json_t *summary, struct lsb_chart *out);
+/* Of one of the summary's knees: "ttft", "tpot" or "e2e" over the rate of arrivals. */
+int lsb_chart_load(const json_t *summary, const json_t *knee, const char *latency, struct lsb_chart *out);
 int lsb_chart_latency(const json_t *summary, const json_t *launches, const char *latency,
 		      struct lsb_chart *out);
 

@@ -30,9 +30,14 @@ static const struct lsb_definition metrics[] = {
 	{ "answer_tokens_max", "of the longest answer" },
 	{ "empty_share", "completed requests whose answer has no visible character / completed requests" },
 	{ "at_once_share", "completed requests that the model ended with its first token, likewise" },
-	{ "repeated_share",
-	  "completed requests whose answer ends in a loop (up to 16 tokens, at least 3 times in a row, over at "
-	  "least half of it and 12 tokens), likewise" },
+	{ "repeated_share", "completed requests whose answer ends in a loop (up to 16 tokens, at least 3 "
+			    "times in a row, over at "
+			    "least half of it and 12 tokens), likewise" },
+	{ "goodput_rps", "requests that keep every limit (slo.ttft, slo.tpot, slo.e2e) / run_s" },
+	{ "slo_share", "requests that keep every limit / issued requests" },
+	{ "slo_ttft_share", "requests whose first token came within slo.ttft / issued requests" },
+	{ "slo_tpot_share", "requests whose mean time between tokens is within slo.tpot / issued requests" },
+	{ "slo_e2e_share", "requests whose last token came within slo.e2e / issued requests" },
 	{ "first_ttft_s", "ttft of request 0: the cold one where there is no warm-up" },
 	{ "communication_s", "exposed transfer, largest over ranks; waiting for a late peer is not in it" },
 	{ "wait_s",

@@ -85,6 +85,7 @@ void lsb_html_kinds(const struct lsb_page *page);    /* html_kinds.c */
 void lsb_html_links(const struct lsb_page *page);    /* html_links.c: kind = link, within html_kinds.c */
 void lsb_html_side(const struct lsb_page *page);     /* side.c: what the suite compares, and break-even */
 void lsb_html_speed(const struct lsb_page *page);    /* speed.c */
+void lsb_html_load(const struct lsb_page *page);     /* load.c: limits, goodput, the knee */
 void lsb_html_latency(const struct lsb_page *page);  /* html_latency.c */
 void lsb_html_ranks(const struct lsb_page *page);    /* html_ranks.c: symmetry, memory, cold start */
 void lsb_html_answers(const struct lsb_page *page);  /* answers.c: success, equality, quality */

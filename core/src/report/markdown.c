@@ -5,6 +5,7 @@
 #include "measure/launch_measure.h"
 #include "report/answers.h"
 #include "report/links.h"
+#include "report/load.h"
 #include "report/parts.h"
 #include "report/sensitivity.h"
 #include "report/side.h"
@@ -452,6 +453,10 @@ int lsb_report_markdown(const char *dir, const struct lsb_report_source *source,
 	if (lsb_speed_is_there(summary)) {
 		lsb_text_add(&text, "## Speed and quality\n\n");
 		lsb_speed_show(summary, 1, &text);
+	}
+	if (lsb_load_is_there(summary)) {
+		lsb_text_add(&text, "## Load and limits\n\n");
+		lsb_load_show(summary, 1, &text);
 	}
 	lsb_markdown_bounds(summary, &text);
 	lsb_markdown_ledger(summary, &text);

@@ -9,6 +9,7 @@
 
 #include "report/answers.h"
 #include "report/links.h"
+#include "report/load.h"
 #include "report/parts.h"
 #include "report/report.h"
 #include "report/sensitivity.h"
@@ -389,6 +390,10 @@ void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
 		heading(&page,
 			"Speed and quality (prompt and answer tokens a second of their own steps; scores)");
 		lsb_speed_show(summary, 0, to);
+	}
+	if (lsb_load_is_there(summary)) {
+		heading(&page, "Load and limits (shares of requests that keep them; latencies in s)");
+		lsb_load_show(summary, 0, to);
 	}
 	add_side(&page, summary);
 	add_losses(&page, summary);

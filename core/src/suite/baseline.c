@@ -26,8 +26,8 @@ static int same_question(const struct lsb_point *a, const struct lsb_point *b)
 	return a->stop == b->stop && a->distinct == b->distinct && a->max_new == b->max_new &&
 	       a->chunk == b->chunk && a->context == b->context && a->temperature == b->temperature &&
 	       a->top_p == b->top_p && a->top_k == b->top_k && a->seed == b->seed && a->warmup == b->warmup &&
-	       same_text(a->model, b->model) && same_plugin(&a->backend, &b->backend) &&
-	       same_plugin(&a->workload, &b->workload);
+	       same_text(a->model, b->model) && same_text(a->arrivals, b->arrivals) &&
+	       same_plugin(&a->backend, &b->backend) && same_plugin(&a->workload, &b->workload);
 }
 
 /* What a candidate must have, beside the same question. */

@@ -69,6 +69,12 @@ static void check_shape(const struct lsb_source *source, const struct lsb_case *
 			     "kind = link measures between ranks: it needs nodes = 2 or more");
 }
 
+static int has_rate_and_limit(const struct lsb_point *p)
+{
+	return (strncmp(p->arrivals, "fixed:", 6) == 0 || strncmp(p->arrivals, "poisson:", 8) == 0) &&
+	       (p->slo_ttft_ns || p->slo_tpot_ns || p->slo_e2e_ns);
+}
+
 void lsb_derive_check(const struct lsb_source *source, const struct lsb_case *c, const struct lsb_point *p)
 {
 	check_shape(source, c, p);
@@ -96,6 +102,10 @@ void lsb_derive_check(const struct lsb_source *source, const struct lsb_case *c,
 			"arrivals = trace takes the times of the workload's items, and distinct = %u asks "
 			"them again for prompts = %u",
 			p->distinct, p->prompts);
+	if (strcmp(p->search, "knee") == 0 && !has_rate_and_limit(p))
+		lsb_diagnose(source->diag, place_of(source, c, "search"),
+			     "search = knee needs a limit (slo.ttft, slo.tpot or slo.e2e) and rates to search among "
+			     "(sweep.arrivals = poisson:1/s, poisson:2/s, ...)");
 	if (p->max_reps < p->reps)
 		lsb_diagnose(source->diag, place_of(source, c, "max_reps"),
 			     "max_reps = %u is below reps = %u", p->max_reps, p->reps);

@@ -101,6 +101,20 @@ static const struct lsb_suite_key case_keys[] = {
 	  .unit = "launches", .help = "go on to this many while an interval is wide" },
 	{ "order", LSB_KEY_WORD, .def = "interleaved", .choices = "interleaved|sequential", CASE(order),
 	  .help = "launches round by round, shuffled, or point by point; one choice a suite" },
+	{ "slo.ttft", LSB_KEY_TIME, .def = "0", CASE(slo_ttft_ns),
+	  .help = "limit of a request's time to its first token, from its arrival; 0: none. Limits judge: "
+		  "they "
+		  "change nothing that is measured" },
+	{ "slo.tpot", LSB_KEY_TIME, .def = "0", CASE(slo_tpot_ns),
+	  .help = "limit of its mean time between tokens" },
+	{ "slo.e2e", LSB_KEY_TIME, .def = "0", CASE(slo_e2e_ns),
+	  .help = "limit of its time to the last token" },
+	{ "slo.share", LSB_KEY_REAL, .def = "0.9", .min = 0.01, .max = 1, CASE(slo_share),
+	  .help = "share of the requests that must keep every limit" },
+	{ "search", LSB_KEY_WORD, .def = "none", .choices = "none|knee", CASE(search),
+	  .help = "knee: of the rates in sweep.arrivals launch only those that finding the highest that "
+		  "keeps "
+		  "the limits takes" },
 	{ "timeout", LSB_KEY_TIME, .def = "10min", .min = 1e6, .max = 6048e11, CASE(timeout_ns),
 	  .help = "of one launch" },
 	{ "stall_timeout", LSB_KEY_TIME, .def = "30s", .min = 1e6, .max = 6048e11, CASE(stall_timeout_ns),

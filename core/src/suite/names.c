@@ -290,7 +290,17 @@ static void check_override(struct lsb_source *source, const struct lsb_override 
 	lsb_diagnose_unknown(source->diag, at, "unknown case", o->case_name, names, n);
 }
 
-/* "KEY=VALUE" or "CASE.KEY=VALUE"; backend.OPTION and sweep.KEY are keys. */
+/* Whether the first `n` bytes are a key by themselves, as slo.ttft. */
+static int is_key(const char *text, size_t n)
+{
+	for (size_t i = 0; i < lsb_case_keys.n; i++)
+		if (strlen(lsb_case_keys.keys[i].name) == n &&
+		    memcmp(lsb_case_keys.keys[i].name, text, n) == 0)
+			return 1;
+	return 0;
+}
+
+/* "KEY=VALUE" or "CASE.KEY=VALUE"; backend.OPTION, sweep.KEY and slo.ttft are keys. */
 static int add_override(struct lsb_source *source, const char *text)
 {
 	const char *equals = strchr(text, '=');
@@ -312,7 +322,8 @@ static int add_override(struct lsb_source *source, const char *text)
 		free(o.shown);
 		return LSB_OK;
 	}
-	names_case = dot && !lsb_plugin_prefix(text, &option) && strncmp(text, "sweep.", 6) != 0;
+	names_case = dot && !lsb_plugin_prefix(text, &option) && strncmp(text, "sweep.", 6) != 0 &&
+		     !is_key(text, (size_t)(equals - text));
 	if (names_case) {
 		o.case_name = strndup(text, (size_t)(dot - text));
 		text = dot + 1;

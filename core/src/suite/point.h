@@ -69,6 +69,8 @@ struct lsb_point {
 	uint32_t warmup;		  /* requests run before the timed part */
 	uint32_t reps, max_reps;
 	uint64_t seed;
+	uint64_t slo_ttft_ns, slo_tpot_ns, slo_e2e_ns; /* limits of a request; 0: none */
+	double slo_share;			       /* of the requests that must keep them */
 	uint64_t timeout_ns, stall_timeout_ns; /* of a launch; of a stage loop that stands still */
 	double temperature, top_p;
 	uint32_t top_k;
@@ -77,7 +79,7 @@ struct lsb_point {
 	uint32_t iterations; /* of a ping-pong up to 8 KiB */
 	uint64_t gap_ns;
 	char *arrivals; /* schedule/arrivals.h */
-	char *model, *launcher, *order, *baseline, *pair_by, *keep_records;
+	char *model, *launcher, *order, *baseline, *pair_by, *keep_records, *search;
 	uint32_t *split; /* layers per stage as written (`split = 16,14`), n_split of them; NULL: by cost */
 	uint32_t n_split;
 	struct lsb_point_plugin backend, transport, workload;
