@@ -10,7 +10,8 @@
  * One line a number of sequences: tokens a second, milliseconds a step (medians of
  * rounds, whole steps as the host sees them), the device's share, and what part of
  * the read bandwidth the bytes of weights and KV cache make (MBU). A prompt of
- * `prefill` tokens is set against the matrix peak (MFU).
+ * `prefill` tokens is set against the matrix peak (MFU). One step of both kinds, a
+ * chunk beside sequences that go on, is timed if there were 8 sequences last.
  */
 #include <math.h>
 #include <stdio.h>
@@ -134,6 +135,27 @@ static int prefill(struct rig *r, const struct arguments *a, double matrix_peak)
 	return 0;
 }
 
+/* A chunk of a prompt beside one token each of sequences that go on: what continuous batching asks for. */
+static int mixed(struct rig *r, const struct arguments *a)
+{
+	enum { GOING_ON = 8, CHUNK = 256, ITS_SLOT = SLOTS - 1 };
+	static struct lsb_token tokens[GOING_ON + CHUNK];
+	const uint32_t reached = a->prompt + a->new_tokens;
+	double wall[ROUNDS], device_s;
+
+	for (uint32_t round = 0; round <= a->rounds; round++) {
+		for (uint32_t slot = 0; slot < GOING_ON; slot++)
+			fill(r, tokens + slot, slot, reached + round, reached + round + 1);
+		fill(r, tokens + GOING_ON, ITS_SLOT, 0, CHUNK);
+		if (step(r, tokens, GOING_ON + CHUNK, &wall[round ? round - 1 : 0], &device_s))
+			return -1;
+	}
+	printf("mixed: %d sequences beside a chunk of %d: %.3f ms\n", GOING_ON, CHUNK,
+	       1e3 * median(wall, a->rounds));
+	fflush(stdout);
+	return 0;
+}
+
 static int parse_list(const char *text, uint32_t *to, uint32_t *n)
 {
 	char *end;
@@ -204,6 +226,8 @@ static int run(struct rig *r, const struct arguments *a)
 		       ((double)r->info.layers * (double)r->info.layer_bytes + (double)r->info.head_bytes));
 	for (uint32_t i = 0; i < a->n_batches && !rc; i++)
 		rc = decode(r, a, a->batches[i], read_peak);
+	if (!rc && a->n_batches && a->batches[a->n_batches - 1] >= 8 && a->prefill)
+		rc = mixed(r, a);
 	if (!rc && a->prefill)
 		rc = prefill(r, a, matrix_peak);
 	if (!rc && r->ops->counters(r->stage[0], counters, &n, &err) == LSB_OK)

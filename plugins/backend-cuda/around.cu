@@ -4,17 +4,18 @@
 
 enum { WIDE = 512, NARROW = 256, NORM_VECTORS = CUDA_HIDDEN_MAX / 4 / WIDE };
 
-/* The sum over a block, the same in all threads; in a fixed order. */
+/* The sum over a block of WIDE, the same in all threads; in a fixed order. */
 static __device__ float block_sum(float v)
 {
-	__shared__ float of_warp[32];
+	__shared__ float of_warp[WIDE / 32];
 	float sum = 0.0f;
 
 	v = warp_sum(v);
 	if (threadIdx.x % 32 == 0)
 		of_warp[threadIdx.x / 32] = v;
 	__syncthreads();
-	for (uint32_t w = 0; w < blockDim.x / 32; w++)
+#pragma unroll
+	for (uint32_t w = 0; w < WIDE / 32; w++)
 		sum += of_warp[w];
 	return sum;
 }
@@ -90,13 +91,15 @@ template <> __device__ __forceinline__ void store_four<__nv_bfloat16>(__nv_bfloa
 }
 
 /* VECTORS: of four values, a thread's. Norm weights do not depend on the kernel ahead: they are fetched
- * first. */
+ * first. All that follows is asked for at once, and nothing is stored before: a chain of a few reads is most
+ * of what this kernel takes. */
 template <class T, int VECTORS>
 __global__ void __launch_bounds__(WIDE)
 	norm(float *x, const struct cuda_pending add, const float *w, float eps, uint32_t hidden,
 	     const uint32_t *rows, T *act, uint32_t ld_act)
 {
-	float4 v[VECTORS], weight[VECTORS];
+	enum { AT_ONCE = VECTORS <= 2 ? 4 : 1 };
+	float4 v[VECTORS], weight[VECTORS], y[VECTORS][AT_ONCE];
 	float sum = 0.0f;
 
 	let_next_start();
@@ -110,6 +113,7 @@ __global__ void __launch_bounds__(WIDE)
 	wait_for_inputs();
 	const uint32_t token = rows ? rows[blockIdx.x] : blockIdx.x;
 	float *const own = x + (uint64_t)token * hidden;
+	const float *const pending = add.y + (uint64_t)token * add.ld;
 
 #pragma unroll
 	for (int i = 0; i < VECTORS; i++) {
@@ -118,8 +122,28 @@ __global__ void __launch_bounds__(WIDE)
 		if (at >= hidden)
 			continue;
 		v[i] = *(const float4 *)(own + at);
+#pragma unroll
+		for (uint32_t s = 0; s < AT_ONCE; s++)
+			if (add.y && s < add.splits)
+				y[i][s] = *(const float4 *)(pending + at + s * add.split_stride);
+	}
+#pragma unroll
+	for (int i = 0; i < VECTORS; i++) {
+		const uint32_t at = (threadIdx.x + i * WIDE) * 4;
+
+		if (at >= hidden)
+			continue;
 		if (add.y) {
-			v[i] = plus(v[i], pending_four(add, token, at));
+			float4 all = y[i][0];
+
+#pragma unroll
+			for (uint32_t s = 1; s < AT_ONCE; s++)
+				if (s < add.splits)
+					all = plus(all, y[i][s]);
+#pragma unroll 4
+			for (uint32_t s = AT_ONCE; s < add.splits; s++)
+				all = plus(all, *(const float4 *)(pending + at + s * add.split_stride));
+			v[i] = plus(v[i], all);
 			if (!rows)
 				*(float4 *)(own + at) = v[i];
 		}

@@ -133,6 +133,23 @@ template <class T, int LANES, int HEADS> struct attend_state {
 					out[h][i] += __shfl_xor_sync(0xffffffffu, out[h][i], far);
 			}
 	}
+
+	/* Most, sum and vector of each head; this lane's elements begin at 8 * sub. */
+	__device__ __forceinline__ void store(float *parts, uint32_t stride, uint32_t sub) const
+	{
+#pragma unroll
+		for (int h = 0; h < HEADS; h++) {
+			float *part = parts + h * stride;
+
+			if (sub == 0) {
+				part[0] = most[h];
+				part[1] = sum[h];
+			}
+#pragma unroll
+			for (int i = 0; i < 8; i++)
+				part[2 + sub * 8 + i] = out[h][i];
+		}
+	}
 };
 
 /* Most, sum and vector of `n` parts that lie `stride` apart, combined in order: element d. */
@@ -246,6 +263,35 @@ static __device__ void combine_splits(const struct cuda_attention &a, const stru
 	}
 }
 
+/* The parts of all warps, [WARPS][HEADS][PART], together: the answer, or what this split adds to it. */
+template <int HEADS, int WARPS, int PART>
+static __device__ __forceinline__ void leave(const struct cuda_attention &a, const struct job &j,
+					     const float *parts)
+{
+	const uint32_t part = a.kv.dim + 2;
+
+	for (uint32_t i = threadIdx.x; i < j.heads * a.head_dim; i += WARPS * 32) {
+		const uint32_t h = i / a.head_dim, d = i % a.head_dim;
+		float most, sum;
+		const float v = combine(parts + h * PART, WARPS, HEADS * PART, d, &most, &sum);
+
+		if (j.used == 1) {
+			store_out(a, j.token, (j.head0 + h) * a.head_dim + d, v / sum);
+			continue;
+		}
+		float *to =
+			a.partial + (((uint64_t)j.token * a.heads + j.head0 + h) * a.splits + j.split) * part;
+
+		if (d == 0) {
+			to[0] = most;
+			to[1] = sum;
+		}
+		to[2 + d] = v;
+	}
+	if (j.used > 1)
+		combine_splits(a, j, part);
+}
+
 template <class T, int LANES, int HEADS>
 __global__ void __launch_bounds__(warps_of<LANES, HEADS>() * 32) attend(const struct cuda_attention a)
 {
@@ -312,43 +358,10 @@ __global__ void __launch_bounds__(warps_of<LANES, HEADS>() * 32) attend(const st
 		state.take(q, x, p + group, GROUPS, j.to);
 	}
 	state.join();
-#pragma unroll
-	for (int h = 0; h < HEADS; h++) {
-		float *part = parts[threadIdx.x / 32][h];
-
-		if (lane == 0) {
-			part[0] = state.most[h];
-			part[1] = state.sum[h];
-		}
-		if (lane < LANES)
-#pragma unroll
-			for (int i = 0; i < 8; i++)
-				part[2 + sub * 8 + i] = state.out[h][i];
-	}
+	if (threadIdx.x % 32 < LANES)
+		state.store(parts[threadIdx.x / 32][0], PART, sub);
 	__syncthreads();
-
-	const uint32_t part = a.kv.dim + 2;
-
-	for (uint32_t i = threadIdx.x; i < j.heads * a.head_dim; i += THREADS) {
-		const uint32_t h = i / a.head_dim, d = i % a.head_dim;
-		float most, sum;
-		const float v = combine(&parts[0][h][0], WARPS, HEADS * PART, d, &most, &sum);
-
-		if (j.used == 1) {
-			store_out(a, j.token, (j.head0 + h) * a.head_dim + d, v / sum);
-			continue;
-		}
-		float *to =
-			a.partial + (((uint64_t)j.token * a.heads + j.head0 + h) * a.splits + j.split) * part;
-
-		if (d == 0) {
-			to[0] = most;
-			to[1] = sum;
-		}
-		to[2 + d] = v;
-	}
-	if (j.used > 1)
-		combine_splits(a, j, part);
+	leave<HEADS, WARPS, PART>(a, j, &parts[0][0][0]);
 }
 
 template <class T, int LANES, int HEADS>
@@ -360,14 +373,16 @@ static cudaError_t run(const struct cuda_attention *a, cudaStream_t stream)
 		      warps_of<LANES, HEADS>() * 32, 0, stream, *a);
 }
 
+/* Few sequences: more blocks of fewer heads are done sooner, and find room in registers beside a product's.
+ */
 template <class T, int LANES>
 static cudaError_t choose_heads(const struct cuda_attention *a, cudaStream_t stream)
 {
 	const uint32_t gqa = a->heads / a->kv_heads;
 
-	if (gqa == 1)
+	if (gqa == 1 || (gqa <= 4 && a->n <= 2))
 		return run<T, LANES, 1>(a, stream);
-	if (gqa == 2)
+	if (gqa == 2 || (gqa <= 4 && a->n <= 4))
 		return run<T, LANES, 2>(a, stream);
 	if (gqa <= 4)
 		return run<T, LANES, 4>(a, stream);

@@ -152,7 +152,7 @@ uint32_t cuda_attention_splits(const struct lsb_backend *b, uint32_t n, uint32_t
 static int attention_open(struct lsb_backend *b, struct lsb_error *err)
 {
 	struct cuda_forward *f = &b->forward;
-	const uint32_t tokens = b->place.max_tokens, sets = (b->gqa + 7) / 8;
+	const uint32_t tokens = b->place.max_tokens;
 	uint32_t chunk, splits = cuda_attention_splits(b, tokens, &chunk);
 	/* Splits of n tokens are rounded up from 2 blocks a multiprocessor: n times that is at most this. */
 	const uint64_t most =
@@ -160,8 +160,8 @@ static int attention_open(struct lsb_backend *b, struct lsb_error *err)
 	int rc = cuda_take(b, most * b->hp.heads * (f->kv_dim + 2) * sizeof(float), &f->attention_partial,
 			   "attention's parts", err);
 	if (!rc)
-		rc = cuda_take(b, (uint64_t)tokens * b->hp.kv_heads * sets * sizeof(uint32_t),
-			       &f->attention_arrived, "attention's counters", err);
+		rc = cuda_take(b, (uint64_t)tokens * b->hp.heads * sizeof(uint32_t), &f->attention_arrived,
+			       "attention's counters", err);
 	if (!rc)
 		rc = cuda_take(b, (uint64_t)tokens * b->hp.heads * b->hp.head_dim * 2, &f->q, "queries", err);
 	return rc;

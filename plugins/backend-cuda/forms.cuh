@@ -81,8 +81,10 @@ static __host__ __device__ __forceinline__ uint32_t tile_row(uint32_t tile, uint
  */
 template <class T> struct form_rows {
 	typedef T elem;
-	enum { FULL_WARPS = 8, FULL_STAGES = 5, WARPS = FULL_OR_LEAN(FULL_WARPS, LEAN_WARPS) };
-	enum { STAGES = FULL_OR_LEAN(FULL_STAGES, LEAN_STAGES), THREADS = WARPS * 32, LANE_BYTES = 64 };
+	enum { FULL_WARPS = 8, WARPS = FULL_OR_LEAN(FULL_WARPS, LEAN_WARPS) };
+	/* Stages of the ring, by what activations of 1, of up to 8 and of more tokens leave. */
+	enum { ONE = 8, FEW = 8, MANY = 5 };
+	enum { THREADS = WARPS * 32, LANE_BYTES = 64 };
 	enum { UNIT_BYTES = CUDA_UNIT_K * 2 }; /* from a unit of a row to the next */
 
 	uint64_t half;			 /* bytes from rows 0-7 of a tile to rows 8-15 */
@@ -173,12 +175,9 @@ template <int BITS, bool MIN> struct planes {
 template <int BITS, bool MIN> struct form_packed {
 	typedef __half elem;
 	typedef planes<BITS, MIN> at;
-	enum { FULL_WARPS = 16, FULL_STAGES = at::LANE_BYTES > 32 ? 4 : at::LANE_BYTES > 24 ? 5 : 6 };
-	enum {
-		WARPS = FULL_OR_LEAN(FULL_WARPS, LEAN_WARPS),
-		STAGES = FULL_OR_LEAN(FULL_STAGES, LEAN_STAGES)
-	};
+	enum { FULL_WARPS = 16, WARPS = FULL_OR_LEAN(FULL_WARPS, LEAN_WARPS) };
 	enum { THREADS = WARPS * 32, LANE_BYTES = at::LANE_BYTES };
+	enum { ONE = 6, FEW = LANE_BYTES > 32 ? 4 : LANE_BYTES > 24 ? 5 : 6, MANY = FEW };
 	enum { HIGH_AT = THREADS * at::LOW / 32, SCALES_AT = HIGH_AT + THREADS * at::HIGH_BYTES };
 
 	enum { UNIT_BYTES = at::BYTES };

@@ -59,6 +59,7 @@ static int multiply_small(const struct pass *p, const struct cuda_group *g, cons
 				.act = act,
 				.ld_act = ld_act,
 				.sms = p->b->device.sms,
+				.invariant = p->b->options.invariant != 0,
 			};
 
 			rc = check(p, cuda_multiply(&product, p->f->stream), "a matrix product failed");

@@ -95,7 +95,8 @@ struct cuda_product {
 	uint32_t ldy;
 	void *act;
 	uint32_t ld_act;
-	uint32_t sms; /* multiprocessors of the device */
+	uint32_t sms;  /* multiprocessors of the device */
+	int invariant; /* sums are made in one order, however many tokens there are */
 };
 
 cudaError_t cuda_multiply(const struct cuda_product *p, cudaStream_t stream);

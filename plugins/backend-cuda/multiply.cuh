@@ -15,6 +15,7 @@
 #include "forms.cuh"
 
 enum {
+	ONE_SPLIT_K = 4096, /* most inputs of a split of one token */
 	ALONE_BYTES = 116 << 10,
 	SUM_LD = 20 /* of a column of 16 sums: keeps the lanes of a store in different banks */,
 	SUM_BYTES = 8 * SUM_LD * 4
@@ -92,16 +93,10 @@ template <class F>
 static __device__ __forceinline__ void load_inputs(const struct cuda_product &p, unsigned char *shared,
 						   uint32_t k0, uint32_t n_k)
 {
-	const unsigned char *x = (const unsigned char *)p.x + k0 * 2;
 	const uint32_t row = shared_row(p.split_k), vectors = n_k / 8;
 
-	if (p.n == 1) {
-		for (uint32_t v = threadIdx.x; v < vectors; v += F::THREADS)
-			*(uint4 *)(shared + v * 16) = *(const uint4 *)(x + v * 16);
-		return;
-	}
 	for (uint32_t token = threadIdx.x / 32; token < p.n; token += F::WARPS) {
-		const unsigned char *from = x + (uint64_t)token * p.ldx * 2;
+		const unsigned char *from = (const unsigned char *)p.x + ((uint64_t)token * p.ldx + k0) * 2;
 
 #pragma unroll 8
 		for (uint32_t v = threadIdx.x % 32; v < vectors; v += 32)
@@ -109,21 +104,44 @@ static __device__ __forceinline__ void load_inputs(const struct cuda_product &p,
 	}
 }
 
-template <class F, int NT, bool GATED>
+/* Those of one token, asked for all at once. */
+template <int THREADS> struct one_input {
+	enum { EACH = ONE_SPLIT_K / 8 / THREADS };
+	uint4 v[EACH];
+
+	__device__ __forceinline__ void load(const struct cuda_product &p, uint32_t k0, uint32_t n_k)
+	{
+		const uint4 *x = (const uint4 *)((const unsigned char *)p.x + k0 * 2);
+
+#pragma unroll
+		for (uint32_t i = 0; i < EACH; i++)
+			if (threadIdx.x + i * THREADS < n_k / 8)
+				v[i] = x[threadIdx.x + i * THREADS];
+	}
+	__device__ __forceinline__ void keep(unsigned char *shared, uint32_t n_k) const
+	{
+#pragma unroll
+		for (uint32_t i = 0; i < EACH; i++)
+			if (threadIdx.x + i * THREADS < n_k / 8)
+				((uint4 *)shared)[threadIdx.x + i * THREADS] = v[i];
+	}
+};
+
+template <class F, int NT, bool GATED, int DEPTH>
 __global__ void __launch_bounds__(F::THREADS, NT == 1 ? 2 : 1) multiply(const struct cuda_product p)
 {
 	extern __shared__ __align__(128) unsigned char shared[];
+	enum { STAGES = FULL_OR_LEAN(DEPTH, LEAN_STAGES) };
 	enum { STAGE_BYTES = F::THREADS * F::LANE_BYTES, SET = F::WARPS * NT * (SUM_BYTES / 4) };
 	enum { TURN_BYTES = F::WARPS * F::UNIT_BYTES, TURN_INPUTS = F::WARPS * CUDA_UNIT_K * 2 };
 	const uint32_t thread = threadIdx.x, warp = thread / 32, g = thread % 32 / 4, t = thread % 4;
-	const uint32_t split = blockIdx.x % p.splits, step = gridDim.x / p.splits,
-		       first = blockIdx.x / p.splits;
+	const uint32_t split = blockIdx.y, step = gridDim.x, first = blockIdx.x;
 	const uint32_t tiles = p.m.pair ? (p.m.rows + 7) / 8 : (p.m.rows + 15) / 16;
 	const uint32_t unit0 = split * (p.split_k / CUDA_UNIT_K);
 	const uint32_t rest = p.m.k / CUDA_UNIT_K - unit0, most = p.split_k / CUDA_UNIT_K;
 	const uint32_t units = rest < most ? rest : most;
 	const uint32_t turns = units > warp ? (units - warp + F::WARPS - 1) / F::WARPS : 0;
-	float *sums = (float *)(shared + F::STAGES * STAGE_BYTES);
+	float *sums = (float *)(shared + STAGES * STAGE_BYTES);
 	unsigned char *inputs = (unsigned char *)(sums + sum_sets(NT) * SET);
 	const F form(p.m, thread);
 	uint32_t ahead_tile = turns ? first : tiles, ahead = 0, stage = 0, set = 0;
@@ -144,10 +162,17 @@ __global__ void __launch_bounds__(F::THREADS, NT == 1 ? 2 : 1) multiply(const st
 
 	let_next_start();
 #pragma unroll
-	for (uint32_t i = 0; i < F::STAGES - 1; i++)
+	for (uint32_t i = 0; i < STAGES - 1; i++)
 		fetch(i);
 	wait_for_inputs();
-	load_inputs<F>(p, inputs, unit0 * CUDA_UNIT_K, units * CUDA_UNIT_K);
+	if (NT == 1 && p.n == 1) {
+		struct one_input<F::THREADS> x;
+
+		x.load(p, unit0 * CUDA_UNIT_K, units * CUDA_UNIT_K);
+		x.keep(inputs, units * CUDA_UNIT_K);
+	} else {
+		load_inputs<F>(p, inputs, unit0 * CUDA_UNIT_K, units * CUDA_UNIT_K);
+	}
 	__syncthreads();
 
 	/* Columns beyond n repeat the last one; nobody looks at what becomes of them. */
@@ -166,10 +191,10 @@ __global__ void __launch_bounds__(F::THREADS, NT == 1 ? 2 : 1) multiply(const st
 		for (uint32_t turn = 0; turn < turns; turn++, at += TURN_INPUTS) {
 			struct operands o;
 
-			copy_wait<F::STAGES - 2>();
+			copy_wait<STAGES - 2>();
 			form.take(shared + stage * STAGE_BYTES, thread, &o);
-			fetch(stage == 0 ? F::STAGES - 1 : stage - 1);
-			stage = stage + 1 == F::STAGES ? 0 : stage + 1;
+			fetch(stage == 0 ? STAGES - 1 : stage - 1);
+			stage = stage + 1 == STAGES ? 0 : stage + 1;
 #pragma unroll
 			for (int i = 0; i < NT; i++)
 #pragma unroll
@@ -191,10 +216,10 @@ __global__ void __launch_bounds__(F::THREADS, NT == 1 ? 2 : 1) multiply(const st
 }
 
 /* Shared memory of a kernel of n tokens; host's view of F's figures. */
-template <class F, int NT> static size_t shared_bytes(uint32_t n, uint32_t split_k)
+template <class F, int NT, int DEPTH> static size_t shared_bytes(uint32_t n, uint32_t split_k)
 {
 	const size_t warps = cuda_is_lean() ? (size_t)LEAN_WARPS : (size_t)F::FULL_WARPS;
-	const size_t stages = cuda_is_lean() ? (size_t)LEAN_STAGES : (size_t)F::FULL_STAGES;
+	const size_t stages = cuda_is_lean() ? (size_t)LEAN_STAGES : (size_t)DEPTH;
 
 	const size_t bytes = stages * warps * 32 * F::LANE_BYTES +
 			     (size_t)sum_sets(NT) * warps * NT * SUM_BYTES + (size_t)n * shared_row(split_k);
@@ -204,44 +229,56 @@ template <class F, int NT> static size_t shared_bytes(uint32_t n, uint32_t split
 	return cuda_is_lean() || bytes > ALONE_BYTES ? bytes : (size_t)ALONE_BYTES;
 }
 
-template <class F, int NT, bool GATED>
-static cudaError_t run(const struct cuda_product *p, cudaStream_t stream)
+/* Blocks of a product: one a multiprocessor, as many for each split. */
+static inline dim3 blocks_of(const struct cuda_product *p)
 {
 	const uint32_t tiles = p->m.pair ? (p->m.rows + 7) / 8 : (p->m.rows + 15) / 16;
-	uint32_t blocks = p->sms / p->splits;
+	const uint32_t blocks = p->sms < p->splits ? 1 : p->sms / p->splits;
 
-	if (blocks == 0)
-		blocks = 1;
-	if (blocks > tiles)
-		blocks = tiles;
-	return launch(multiply<F, NT, GATED>, dim3(blocks * p->splits),
+	return dim3(blocks < tiles ? blocks : tiles, p->splits);
+}
+
+template <class F, int NT, bool GATED, int DEPTH>
+static cudaError_t run(const struct cuda_product *p, cudaStream_t stream)
+{
+	return launch(multiply<F, NT, GATED, DEPTH>, blocks_of(p),
 		      32u * (cuda_is_lean() ? (unsigned)LEAN_WARPS : (unsigned)F::FULL_WARPS),
-		      shared_bytes<F, NT>(p->n, p->split_k), stream, *p);
+		      shared_bytes<F, NT, DEPTH>(p->n, p->split_k), stream, *p);
 }
 
 template <class F> static cudaError_t multiply_form(const struct cuda_product *p, cudaStream_t stream)
 {
+	if (p->n == 1)
+		return p->act ? run<F, 1, true, F::ONE>(p, stream) : run<F, 1, false, F::ONE>(p, stream);
 	if (p->n <= 8)
-		return p->act ? run<F, 1, true>(p, stream) : run<F, 1, false>(p, stream);
+		return p->act ? run<F, 1, true, F::FEW>(p, stream) : run<F, 1, false, F::FEW>(p, stream);
 	if (p->n <= 16)
-		return run<F, 2, false>(p, stream);
-	return run<F, 4, false>(p, stream);
+		return run<F, 2, false, F::MANY>(p, stream);
+	return run<F, 4, false, F::MANY>(p, stream);
+}
+
+template <class F, int NT, bool GATED, int DEPTH> static cudaError_t prepare_kernel(uint32_t n)
+{
+	const size_t bytes = shared_bytes<F, NT, DEPTH>(n, cuda_split_k(CUDA_FORM_F16, n));
+
+	return cudaFuncSetAttribute(multiply<F, NT, GATED, DEPTH>,
+				    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
 }
 
 template <class F> static cudaError_t prepare_form(void)
 {
-	const size_t bytes[3] = { shared_bytes<F, 1>(8, cuda_split_k(CUDA_FORM_F16, 8)),
-				  shared_bytes<F, 2>(16, cuda_split_k(CUDA_FORM_F16, 16)),
-				  shared_bytes<F, 4>(32, cuda_split_k(CUDA_FORM_F16, 32)) };
-	const cudaFuncAttribute most = cudaFuncAttributeMaxDynamicSharedMemorySize;
-	cudaError_t rc = cudaFuncSetAttribute(multiply<F, 1, true>, most, (int)bytes[0]);
+	cudaError_t rc = prepare_kernel<F, 1, true, F::ONE>(1);
 
 	if (rc == cudaSuccess)
-		rc = cudaFuncSetAttribute(multiply<F, 1, false>, most, (int)bytes[0]);
+		rc = prepare_kernel<F, 1, false, F::ONE>(1);
 	if (rc == cudaSuccess)
-		rc = cudaFuncSetAttribute(multiply<F, 2, false>, most, (int)bytes[1]);
+		rc = prepare_kernel<F, 1, true, F::FEW>(8);
 	if (rc == cudaSuccess)
-		rc = cudaFuncSetAttribute(multiply<F, 4, false>, most, (int)bytes[2]);
+		rc = prepare_kernel<F, 1, false, F::FEW>(8);
+	if (rc == cudaSuccess)
+		rc = prepare_kernel<F, 2, false, F::MANY>(16);
+	if (rc == cudaSuccess)
+		rc = prepare_kernel<F, 4, false, F::MANY>(32);
 	return rc;
 }
 

@@ -76,9 +76,9 @@ enum { TYPES = sizeof(types) / sizeof(types[0]) };
 /* Rows and columns; columns are rounded down to the type's block. */
 static const struct {
 	uint32_t rows, cols, n;
-} shapes[] = { { 16, 64, 1 },	 { 100, 576, 1 },   { 1000, 3200, 2 }, { 40, 8640, 1 },
-	       { 264, 4096, 8 }, { 72, 14336, 3 },  { 56, 1536, 9 },   { 130, 3200, 16 },
-	       { 48, 8640, 17 }, { 520, 1024, 32 }, { 4096, 4096, 1 } };
+} shapes[] = { { 16, 64, 1 },	  { 100, 576, 1 },   { 1000, 3200, 2 }, { 40, 8640, 1 },  { 264, 4096, 8 },
+	       { 72, 14336, 3 },  { 56, 1536, 9 },   { 130, 3200, 16 }, { 48, 8640, 17 }, { 520, 1024, 32 },
+	       { 4096, 4096, 1 }, { 3200, 8640, 1 }, { 2200, 1536, 1 } };
 enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]) };
 
 struct problem {

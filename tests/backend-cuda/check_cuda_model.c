@@ -20,7 +20,7 @@
 #include "sample.h"
 #include "waive.h"
 
-enum { SEQUENCES = 3, CONTEXT = 512, LONGEST = 64 };
+enum { SEQUENCES = 3, CONTEXT = 512, LONGEST = 64, FIRST_CHUNK = 18 };
 
 static const uint32_t lengths[SEQUENCES] = { 37, 20, 5 };
 static const struct cuda_options usual = { .device = -1, .graphs = 1 };
@@ -33,6 +33,7 @@ enum schedule {
 	TOKEN_WISE,  /* one token of each a step: graphs */
 	CHUNKS,	     /* seven tokens of each a step */
 	INTERLEAVED, /* all in one step, tokens of the sequences taking turns */
+	MIXED,	     /* a prompt's chunk beside single tokens of the sequences before it */
 	SCHEDULES,
 };
 
@@ -79,6 +80,15 @@ static uint32_t next_step(enum schedule schedule, uint32_t *done, struct lsb_tok
 		for (uint32_t i = 0; i < LONGEST; i++)
 			for (s = 0; s < SEQUENCES; s++)
 				take(tokens, &n, done, s, 1);
+		return n;
+	case MIXED:
+		for (s = 0; s < SEQUENCES && (s == 0 || done[s - 1]); s++) {
+			const uint32_t before = n;
+
+			take(tokens, &n, done, s, done[s] ? 1 : FIRST_CHUNK);
+			if (done[s] == n - before && done[s]) /* its prompt: the next sequence has to wait */
+				break;
+		}
 		return n;
 	default:
 		for (s = 0; s < SEQUENCES; s++)
