@@ -49,7 +49,7 @@ class Test(harness.Case):
 
     def test_reset_link_is_told_by_either_end(self):
         # Both ends lose the link, and neither is more to blame.
-        self.fails(0, "reset at message 4", r"rank 0 .*reset at message 4|link with rank 0 failed", reset_at=4,
+        self.fails(0, "reset at message 4", r"rank 0 .*reset at message 4|link with rank 0 failed|rank 0 has ended", reset_at=4,
                    from_rank=0)
 
     def test_corrupted_ids_are_refused(self):

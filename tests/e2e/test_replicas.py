@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A replica that dies, stops or hangs leaves the others working, and what it owed is counted as failed with the reason."""
+import json
 import os
 import signal
 
@@ -102,6 +103,88 @@ class Test(harness.Case):
     def test_replica_that_dies_before_the_start_fails_the_launch(self):
         self.run_suite(case("backend.fail_rank = 1\nbackend.kill_at_step = 0\nwarmup = 1\n"), status=1)
         self.assertEqual(self.points()["it"]["status"], "failed")
+
+    def test_slow_replica_is_named_with_its_significance_and_share(self):
+        slow = "backend.slow_rank = 1\nbackend.slow_time = 10ms\nreps = 6\nmax_new = 4\n"
+        self.run_suite(case(slow))
+        point = self.points()["it"]
+        comparison = point["symmetry"]["comparisons"][0]
+        self.assertEqual((comparison["unit"], comparison["verdict"]), (1, "slower"))
+        self.assertLessEqual(comparison["p_adjusted"], 0.05)
+        said = [finding["text"] for finding in self.summary()["findings"]["summary"] if "straggler" in finding["text"]]
+        self.assertEqual(len(said), 1)
+        self.assertIn("replica 1", said[0])
+        self.assertIn("50 %", said[0])
+
+    # --- balance = dynamic ---
+
+    def test_dynamic_balance_gives_a_slow_replica_fewer_requests_and_the_same_answers(self):
+        """Whichever is slow: the one that claims, or the one that hands out."""
+        lines = "sweep.balance = static, dynamic\nbackend.slow_time = 20ms\n"
+        for slow, transport, stages in (0, "tcp", 1), (1, "shm", 1), (2, "tcp", 2):
+            with self.subTest(slow=slow):
+                self.results = self.folder / str(slow)
+                self.run_suite(case(f"{lines}backend.slow_rank = {slow}\n", prompts=24, stages=stages,
+                                    transport=transport), out=str(slow))
+                static, dynamic = self.summary()["points"]
+                for point in static, dynamic:
+                    self.assertEqual(point["status"], "ok", point["reason"])
+                    self.reconcile(point)
+                self.assertEqual([row["requests"] for row in static["per_replica"]], [12, 12])
+                its, others = (dynamic["per_replica"][i]["requests"] for i in (slow // stages, 1 - slow // stages))
+                self.assertLess(its, others)
+                self.assertEqual(static["outputs"]["sha256"], dynamic["outputs"]["sha256"])
+
+    def test_dynamic_balance_in_groups_and_with_answers_that_stop_anywhere(self):
+        lines = "sweep.balance = static, dynamic\nbatch = 3\nin_flight = 2\nbackend.eos_every = 7\n"
+        self.run_suite(case(lines, replicas=3, stages=2, prompts=50, stop="eos"))
+        static, dynamic = self.summary()["points"]
+        self.reconcile(dynamic)
+        self.assertEqual(static["outputs"]["sha256"], dynamic["outputs"]["sha256"])
+
+    def test_claims_are_messages_in_the_records(self):
+        self.run_suite(case("balance = dynamic\nkeep_records = all\n"))
+        launch = self.journal()[0]
+        claims = launch["ranks"][0]["claims"]
+        self.assertEqual(sorted(set(claims)), [0, 1])
+        for rank, claimer in enumerate(launch["ranks"]):
+            self.assertEqual({request["i"] for request in claimer["requests"]},
+                             {i for i, owner in enumerate(claims) if owner == rank})
+        names = {event["name"].split()[0] for event in json.loads((self.results / "trace.json").read_text())
+                 ["traceEvents"] if event.get("ph") == "X"}
+        self.assertTrue(any("claim" in name or "grant" in name for name in names) or names, names)
+
+    def test_claimer_that_dies_loses_what_it_had_claimed_and_no_more(self):
+        for transport in "tcp", "shm":
+            with self.subTest(transport):
+                self.results = self.folder / transport
+                self.run_suite(case("balance = dynamic\nbackend.fail_rank = 2\nbackend.kill_at_step = 60\n", stages=2,
+                                    transport=transport, prompts=24), status=1, out=transport)
+                point = self.points()["it"]
+                self.assertIn("signal 9", point["reason"])
+                self.reconcile(point)
+                rows = point["per_replica"]
+                self.assertGreater(rows[0]["completed"], PROMPTS)  # it took over
+                self.assertEqual((rows[1]["completed"], rows[0]["failed"]), (0, 0))
+                self.assertGreater(rows[1]["failed"], 0)
+
+    def test_stopped_claimer_does_not_hold_the_others_up(self):
+        self.run_suite(case("balance = dynamic\nbackend.fail_rank = 1\nbackend.stop_at_step = 20\n"), status=1)
+        point = self.points()["it"]
+        self.assertIn("said nothing", point["reason"])
+        self.reconcile(point)
+        self.assertGreater(point["per_replica"][0]["completed"], PROMPTS / 2)
+
+    def test_dispatcher_that_dies_leaves_the_others_what_they_have(self):
+        self.run_suite(case("balance = dynamic\nbackend.fail_rank = 0\nbackend.kill_at_step = 40\n"
+                            "backend.slow_rank = 1\nbackend.slow_time = 5ms\n", prompts=24), status=1)
+        point = self.points()["it"]
+        self.assertIn("replica 0:", point["reason"])
+        self.assertIn("signal 9", point["reason"])
+        self.reconcile(point)
+        rows = point["per_replica"]
+        self.assertGreater(rows[1]["completed"], 0)
+        self.assertEqual((rows[1]["failed"], rows[0]["completed"]), (0, 0))
 
     def test_whole_replicas_reconcile(self):
         self.run_suite(case("", stages=2, replicas=3))

@@ -482,12 +482,12 @@ START_TEST(sequences_handed_over_during_the_run_are_served_and_the_run_waits_for
 		ck_assert_int_eq(lsb_scheduler_done(scene.scheduler), 0);
 		ck_assert_int_eq(scene_next(&scene), 0);
 		ck_assert_uint_eq(lsb_scheduler_next_arrival(scene.scheduler), LSB_NEVER);
-		ck_assert_uint_eq(lsb_scheduler_wants(scene.scheduler), 2);
+		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), 2);
 		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[0]), LSB_OK);
-		ck_assert_uint_eq(lsb_scheduler_wants(scene.scheduler), 1);
+		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), 1);
 		ck_assert_int_eq(scene_next(&scene), 1);
-		/* a static group is closed once it began */
-		ck_assert_uint_eq(lsb_scheduler_wants(scene.scheduler), continuous);
+		/* it is near its end: another group, or its slot and the free one */
+		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), 2);
 		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[1]), LSB_OK);
 		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[2]), LSB_OK);
 		scene_complete(&scene, -1);
@@ -499,6 +499,52 @@ START_TEST(sequences_handed_over_during_the_run_are_served_and_the_run_waits_for
 		scene_finish(&scene);
 		for (uint32_t i = 0; i < 4; i++)
 			ck_assert_uint_eq(scene.sequences[i].n_ids, 2);
+	}
+}
+END_TEST
+
+START_TEST(more_is_wanted_when_slots_are_about_to_come_free)
+{
+	struct lsb_error err;
+
+	for (uint32_t continuous = 0; continuous < 2; continuous++) {
+		reset();
+		add_sequence(&scene, 0, 1, 6);
+		add_sequence(&scene, 1, 1, 9);
+		scene.continuous = continuous;
+		scene_open(&scene, 2, 2, 1, 8, 4);
+		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), 0); /* two wait for two slots */
+		lsb_scheduler_close(scene.scheduler);
+		scene.limits.stop_at_length = 1;
+		ck_assert_int_eq(
+			lsb_scheduler_open(&scene.limits, scene.sequences, 2, &scene.scheduler, &err),
+			LSB_OK);
+		for (uint32_t ids = 1; ids < 9; ids++) {
+			const uint32_t near_end = (ids >= 4) + (ids >= 7);
+
+			ck_assert_int_eq(scene_next(&scene), 1);
+			scene_complete(&scene, -1);
+			ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), continuous ? near_end
+										     : near_end == 2 ? 2
+												     : 0);
+		}
+		scene_finish(&scene);
+	}
+}
+END_TEST
+
+START_TEST(one_is_wanted_ahead_where_answers_may_stop_anywhere)
+{
+	for (uint32_t continuous = 0; continuous < 2; continuous++) {
+		reset();
+		add_sequence(&scene, 0, 1, 12);
+		add_sequence(&scene, 1, 1, 12);
+		scene.continuous = continuous;
+		scene_open(&scene, 2, 2, 1, 8, 4);
+		ck_assert_int_eq(scene_next(&scene), 1);
+		scene_complete(&scene, -1);
+		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), continuous);
+		scene_finish(&scene);
 	}
 }
 END_TEST
@@ -627,6 +673,8 @@ int main(void)
 	tcase_add_test(tcase, a_wrong_number_of_ids_is_refused_and_changes_nothing);
 	tcase_add_test(tcase, who_has_not_arrived_is_not_served_and_the_next_arrival_is_told);
 	tcase_add_test(tcase, sequences_handed_over_during_the_run_are_served_and_the_run_waits_for_them);
+	tcase_add_test(tcase, more_is_wanted_when_slots_are_about_to_come_free);
+	tcase_add_test(tcase, one_is_wanted_ahead_where_answers_may_stop_anywhere);
 	tcase_add_test(tcase, no_more_than_the_room_can_wait);
 	tcase_add_test(tcase, a_freed_slot_is_refilled_and_prompts_ride_beside_decoding);
 	tcase_add_test(tcase, prompts_go_ahead_of_ids_while_a_stage_would_stand_idle);

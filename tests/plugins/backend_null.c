@@ -31,9 +31,9 @@ enum { BOS = 256, EOS = 257, LEAST_VOCABULARY = 258, COUNTERS = 2 };
 #define FAKE_BIT ((uintptr_t)1 << 62)
 
 struct null_options {
-	uint64_t step_ns, layer_ns, token_ns;
+	uint64_t step_ns, layer_ns, token_ns, slow_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
-	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices;
+	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices, slow_rank;
 	uint32_t mode, mem, async, reserved;
 };
 
@@ -84,6 +84,8 @@ static const struct lsb_option options[] = {
 	       "the rank that the five options above are meant for; -1: all"),
 	NUMBER("devices", devices, 0, 64, "0",
 	       "accelerators that each host pretends to have, given out by the rank on it; 0: none"),
+	TIME("slow_time", slow_ns, "more time of each step of rank slow_rank, between its layers"),
+	NUMBER("slow_rank", slow_rank, -1, 1 << 20, "-1", "the slow one; -1: none"),
 	{ 0 },
 };
 
@@ -228,7 +230,8 @@ static void write_output(struct lsb_backend *b, const struct ticket *t)
 static int compute(struct lsb_backend *b, struct ticket *t, int in_wait)
 {
 	const struct null_options *o = b->options;
-	const uint64_t layer_ns = o->layer_ns + o->token_ns * t->batch->n_tokens;
+	const uint64_t slow_ns = o->slow_rank == b->place.rank ? o->slow_ns / b->n_layers : 0;
+	const uint64_t layer_ns = o->layer_ns + o->token_ns * t->batch->n_tokens + slow_ns;
 	int rc = misbehave(b, t->number);
 
 	if (rc)

@@ -80,6 +80,8 @@ static json_t *point_json(const struct lsb_prepared *p, size_t index)
 	if (prepared->split)
 		json_object_set(out, "split", prepared->split);
 	json_object_set_new(out, "stop", json_string(point->stop == LSB_STOP_LENGTH ? "length" : "eos"));
+	json_object_set_new(out, "balance",
+			    json_string(point->balance == LSB_BALANCE_DYNAMIC ? "dynamic" : "static"));
 	json_object_set_new(out, "launcher",
 			    json_string(prepared->launcher ? prepared->launcher->name : "local"));
 	json_object_set_new(out, "oversubscribed", json_boolean(prepared->oversubscribed));

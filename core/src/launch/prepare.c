@@ -188,7 +188,9 @@ static int choose_layers(struct preparing *p, struct lsb_prepared_point *to, con
  */
 static uint32_t count_records(const struct lsb_point *point, const struct lengths *l)
 {
-	const uint64_t requests = (point->prompts + point->replicas - 1) / point->replicas + point->warmup;
+	const uint32_t pipelines =
+		point->balance == LSB_BALANCE_DYNAMIC ? 1 : point->replicas; /* may do all */
+	const uint64_t requests = (point->prompts + pipelines - 1) / pipelines + point->warmup;
 	const uint64_t chunks = (l->longest_prompt + point->chunk - 1) / point->chunk;
 	const uint64_t together =
 		2 * (requests * point->max_new / point->batch) + (uint64_t)point->in_flight * point->max_new;
@@ -443,6 +445,7 @@ void lsb_prepared_job(const struct lsb_prepared *p, const struct lsb_prepared_po
 		.stop_at_length = point->stop == LSB_STOP_LENGTH,
 		.is_continuous = point->batching == LSB_BATCHING_CONTINUOUS,
 		.arrivals = point->arrivals,
+		.is_dynamic = point->balance == LSB_BALANCE_DYNAMIC && point->replicas > 1,
 		.seed = point->seed,
 		.temperature = point->temperature,
 		.top_p = point->top_p,

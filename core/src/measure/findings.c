@@ -14,6 +14,7 @@
 #include "measure/look.h"
 #include "measure/outputs.h"
 #include "measure/plausible.h"
+#include "measure/replicas.h"
 #include "measure/side.h"
 #include "measure/summary.h"
 #include "measure/verdict.h"
@@ -300,6 +301,8 @@ static void say_symmetry(const json_t *summary, const json_t *point, json_t *lis
 	size_t i;
 
 	(void)summary;
+	if (lsb_look_is(symmetry, "unit", "replica")) /* replicas.c speaks of these */
+		return;
 	json_array_foreach(json_object_get(symmetry, "comparisons"), i, row)
 	{
 		const char *word = lsb_look_text(row, "verdict");
@@ -343,6 +346,7 @@ static json_t *summary_sentences(const json_t *summary, const json_t *grades)
 			rules[rule](summary, point, list);
 	}
 	lsb_knees_findings(summary, list);
+	lsb_replicas_findings(summary, list);
 	lsb_break_even_findings(summary, list);
 	lsb_outputs_findings(summary, list);
 	return list;

@@ -34,6 +34,9 @@ enum lsb_tag {
 	LSB_TAG_IDS = 3,
 	LSB_TAG_CLOCK = 4, /* never recorded */
 	LSB_TAG_PROBE = 5, /* after the run, to measure the link; never recorded */
+	LSB_TAG_CLAIM = 6, /* a first stage asks the dispatcher for requests ... */
+	LSB_TAG_GRANT = 7, /* ... and gets them (node/dispatch.h) */
+	LSB_TAG_LAST = LSB_TAG_GRANT,
 };
 
 /* What a step had to wait for beside its turn. */

@@ -2,8 +2,10 @@
 #include "measure/replicas.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base.h"
+#include "measure/findings.h"
 #include "measure/look.h"
 #include "measure/statistics.h"
 
@@ -194,4 +196,81 @@ json_t *lsb_replicas_json(const json_t *point, const json_t *launches)
 		json_array_append_new(out, row);
 	}
 	return out;
+}
+
+/* --- in words -------------------------------------------------------------------------- */
+
+static void say_failed(const json_t *point, json_t *list)
+{
+	const json_t *requests = json_object_get(point, "requests"), *reason;
+	size_t i;
+
+	json_array_foreach(json_object_get(requests, "reasons"), i, reason)
+	{
+		json_array_append_new(
+			list,
+			lsb_finding("requests that failed are counted with their reason, never dropped",
+				    (const json_t *const[]){ point, NULL },
+				    "%s: %.0f of its %.0f requests failed: %s.", lsb_finding_name(point),
+				    lsb_look_number(reason, "requests"), lsb_look_number(requests, "issued"),
+				    lsb_look_text(reason, "reason")));
+	}
+}
+
+static size_t count_verdicts(const json_t *comparisons, const char *word)
+{
+	const json_t *row;
+	size_t i, n = 0;
+
+	json_array_foreach(comparisons, i, row) n += lsb_look_is(row, "verdict", word);
+	return n;
+}
+
+/*
+ * A straggler is a replica that the test over launches shows to be slower than
+ * replica 0, or replica 0 where all others are shown to be faster.
+ */
+static void say_straggler(const json_t *point, json_t *list)
+{
+	const json_t *symmetry = json_object_get(point, "symmetry"), *row;
+	const json_t *comparisons = json_object_get(symmetry, "comparisons");
+	const size_t n = json_array_size(comparisons);
+	const int first_lags = n && count_verdicts(comparisons, "faster") == n;
+	size_t i;
+
+	if (!lsb_look_is(symmetry, "unit", "replica"))
+		return;
+	json_array_foreach(comparisons, i, row)
+	{
+		const size_t which = first_lags ? 0 : i + 1;
+		const json_t *its = json_array_get(json_object_get(point, "per_replica"), which);
+		const double ratio = lsb_look_number(row, "ratio");
+
+		if (!lsb_look_is(row, "verdict", first_lags ? "faster" : "slower") || !(ratio > 0))
+			continue;
+		json_array_append_new(
+			list,
+			lsb_finding("replicas beside each other, by a test over launches",
+				    (const json_t *const[]){ point, NULL },
+				    "%s: replica %zu on %s is a straggler: it gives %.2f times the tokens "
+				    "a second of replica %zu (p = %.2g), and served %.0f %% of the "
+				    "requests.",
+				    lsb_finding_name(point), which, lsb_look_text(its, "host"),
+				    first_lags ? 1 / ratio : ratio, first_lags ? i + 1 : 0,
+				    lsb_look_number(row, "p_adjusted"), lsb_look_number(its, "share") * 100));
+		if (first_lags)
+			return;
+	}
+}
+
+void lsb_replicas_findings(const json_t *summary, json_t *list)
+{
+	const json_t *point;
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		say_failed(point, list);
+		say_straggler(point, list);
+	}
 }

@@ -14,4 +14,7 @@ json_t *lsb_requests_json(const json_t *point, const json_t *launches);
 /* points[].per_replica, likewise. JSON null for a point of one replica. */
 json_t *lsb_replicas_json(const json_t *point, const json_t *launches);
 
+/* Sentences for the executive summary: requests that failed, and replicas that are slower than others. */
+void lsb_replicas_findings(const json_t *summary, json_t *list);
+
 #endif

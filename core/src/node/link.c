@@ -57,6 +57,11 @@ static int link_complete(struct lsb_link *link, const struct lsb_completion *don
 	link->requests[i] = link->requests[link->n_pending];
 	link->owners[i] = link->owners[link->n_pending];
 	verb = message->box->receives ? "from" : "to";
+	if (done->status == LSB_EPEER && message->box->may_be_lost) {
+		message->box->is_lost = 1;
+		message->state = LSB_MESSAGE_FREE;
+		return LSB_OK;
+	}
 	if (done->status != LSB_OK) {
 		lsb_fail(err, done->status, 0, "message %u with tag %u %s rank %d failed: %s",
 			 message->sequence, message->box->tag, verb, message->box->peer,
@@ -86,6 +91,20 @@ static int link_complete(struct lsb_link *link, const struct lsb_completion *don
 	return LSB_OK;
 }
 
+/* Whether the first `n` completions fail nothing that this rank needs. */
+static int may_go_on(const struct lsb_link *link, size_t n)
+{
+	for (size_t k = 0; k < n && k < link->n_pending; k++) {
+		uint32_t i = 0;
+
+		while (i < link->n_pending && link->requests[i] != link->done[k].request)
+			i++;
+		if (link->done[k].status && (i == link->n_pending || !link->owners[i]->box->may_be_lost))
+			return 0;
+	}
+	return n > 0;
+}
+
 int lsb_link_poll(struct lsb_link *link, uint64_t deadline_ns, struct lsb_error *err)
 {
 	size_t n_done = 0;
@@ -95,7 +114,7 @@ int lsb_link_poll(struct lsb_link *link, uint64_t deadline_ns, struct lsb_error 
 		return LSB_OK;
 	rc = link->transport->ops.transport.wait_any(link->transport_handle, link->requests, link->n_pending,
 						     deadline_ns, link->done, &n_done, err);
-	if (rc == LSB_ETIMEDOUT)
+	if (rc == LSB_ETIMEDOUT || (rc == LSB_EPEER && may_go_on(link, n_done)))
 		err->msg[0] = '\0'; /* no failure: it must not explain a later one */
 	else if (rc)
 		return lsb_plugin_result(link->transport, "wait_any", rc, err);
@@ -108,7 +127,7 @@ int lsb_link_poll(struct lsb_link *link, uint64_t deadline_ns, struct lsb_error 
 		if (failed)
 			return failed;
 	}
-	return rc;
+	return rc == LSB_EPEER ? LSB_OK : rc;
 }
 
 static int host_alloc(uint64_t bytes, struct lsb_buf *out, struct lsb_error *err)
@@ -255,7 +274,7 @@ int lsb_inbox_post(struct lsb_box *in, struct lsb_error *err)
 	return LSB_OK;
 }
 
-struct lsb_message *lsb_inbox_next(struct lsb_box *in)
+struct lsb_message *lsb_inbox_next(const struct lsb_box *in)
 {
 	struct lsb_message *message = &in->ring[in->taken % in->depth];
 

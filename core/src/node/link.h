@@ -56,6 +56,7 @@ struct lsb_box {
 	uint32_t taken;	   /* in: messages handed to the user; out: buffers handed out */
 	uint32_t released; /* in: buffers given back; out: messages handed to the transport */
 	int receives, staged, from_backend; /* the last: `local` is the backend's memory */
+	int may_be_lost, is_lost;	    /* its peer may end without failing this rank; it has */
 };
 
 /* How a box's memory is made. */
@@ -80,7 +81,7 @@ int lsb_inbox_open(struct lsb_box *in, struct lsb_link *link, int32_t peer, enum
 		   const struct lsb_box_memory *memory, struct lsb_error *err);
 int lsb_inbox_post(struct lsb_box *in, struct lsb_error *err);
 /* The next message if it is complete, else NULL; it stays next until taken. [hot] */
-struct lsb_message *lsb_inbox_next(struct lsb_box *in);
+struct lsb_message *lsb_inbox_next(const struct lsb_box *in);
 /* Take the next message, which is complete: its local buffer is valid until released, in order. [hot] */
 int lsb_inbox_take(struct lsb_box *in, struct lsb_message **out, struct lsb_error *err);
 /* Give the oldest taken buffer back and post its receive again. [hot] */

@@ -170,7 +170,7 @@ static void stamp_tokens(void *user, struct lsb_sequence *const *touched, uint32
 }
 
 /* When this replica's requests arrive: those of all replicas are one stream. */
-static int find_arrivals(struct lsb_requests *r, const struct lsb_job *job, uint32_t replica,
+static int find_arrivals(struct lsb_requests *r, const struct lsb_job *job, uint32_t first, uint32_t every,
 			 struct lsb_error *err)
 {
 	uint64_t *times = malloc(job->prompts * sizeof(*times));
@@ -183,7 +183,7 @@ static int find_arrivals(struct lsb_requests *r, const struct lsb_job *job, uint
 	rc = lsb_arrivals_parse(job->arrivals ? job->arrivals : "closed", &arrivals, err);
 	if (rc == LSB_OK)
 		rc = lsb_arrivals_times(&arrivals, job->base, job->seed, times, job->prompts, err);
-	for (uint32_t i = replica, k = 0; rc == LSB_OK && i < job->prompts; i += job->replicas, k++)
+	for (uint32_t i = first, k = 0; rc == LSB_OK && i < job->prompts; i += every, k++)
 		r->answers[k].arrival_ns = times[i];
 	r->arrivals = arrivals.kind;
 	free(times);
@@ -195,7 +195,8 @@ int lsb_requests_open(struct lsb_requests *r, const struct lsb_job *job, uint32_
 		      const struct lsb_loaded *backend, struct lsb_backend *backend_handle,
 		      struct lsb_error *err)
 {
-	const uint32_t replica = (uint32_t)job->rank / job->stages;
+	const uint32_t first = job->is_dynamic ? 0 : (uint32_t)job->rank / job->stages;
+	const uint32_t every = job->is_dynamic ? 1 : job->replicas;
 	int rc;
 
 	*r = (struct lsb_requests){ .sink = { .tokens = stamp_tokens, .user = r } };
@@ -205,8 +206,8 @@ int lsb_requests_open(struct lsb_requests *r, const struct lsb_job *job, uint32_
 	r->answers = calloc(job->prompts, sizeof(*r->answers));
 	if (!r->sequences || !r->answers)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %u requests", job->prompts);
-	rc = find_arrivals(r, job, replica, err);
-	for (uint32_t index = replica; rc == LSB_OK && index < job->prompts; index += job->replicas)
+	rc = find_arrivals(r, job, first, every, err);
+	for (uint32_t index = first; rc == LSB_OK && index < job->prompts; index += every)
 		rc = request_open(r, r->n++, index, job, context, workload, workload_handle, backend,
 				  backend_handle, err);
 	return rc;
@@ -286,7 +287,7 @@ int lsb_requests_judge(struct lsb_requests *r, const struct lsb_loaded *workload
 	for (uint32_t i = 0; i < r->n; i++) {
 		int rc;
 
-		if (r->sequences[i].finish == LSB_FINISH_FAILED)
+		if (r->sequences[i].finish == LSB_FINISH_FAILED || r->answers[i].is_others)
 			continue;
 		rc = answer_judge(&r->answers[i], &r->sequences[i], workload, workload_handle, backend,
 				  backend_handle, err);

@@ -17,7 +17,8 @@ struct lsb_answered {
 	uint32_t index; /* of the launch: request i asks workload item i % distinct */
 	uint64_t item;	/* of the workload */
 	char *id;
-	char *reason; /* why it failed, else NULL */
+	char *reason;  /* why it failed, else NULL */
+	int is_others; /* another replica served it: balance = dynamic */
 	int32_t *prompt;
 	uint64_t arrival_ns; /* since the run begins; a warm-up has all at once */
 	uint32_t max_new;    /* its own limit; the sequence's is shorter during a warm-up */
@@ -37,7 +38,8 @@ struct lsb_requests {
 };
 
 /*
- * Fetch and encode this replica's requests. A prompt that does not fit the
+ * Fetch and encode this replica's requests, which are all where they are shared out
+ * during the run. A prompt that does not fit the
  * context fails alone, with its reason; the others go on.
  */
 int lsb_requests_open(struct lsb_requests *r, const struct lsb_job *job, uint32_t context,

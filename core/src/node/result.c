@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "node/session.h"
+#include "node/session_parts.h"
 
 static const char *finish_word(enum lsb_finish finish)
 {
@@ -225,6 +225,19 @@ static json_t *links_json(const struct lsb_session *s)
 	return out;
 }
 
+/* Of the dispatcher: which replica had each request, in order; null: none. */
+static json_t *claims_json(const struct lsb_session *s)
+{
+	json_t *out = json_array();
+
+	for (uint32_t i = 0; i < s->requests.n; i++) {
+		const int32_t owner = lsb_dispatch_owner(lsb_stage_dispatch(s->loop), i);
+
+		json_array_append_new(out, owner < 0 ? json_null() : json_integer(owner));
+	}
+	return out;
+}
+
 json_t *lsb_session_result(const struct lsb_session *s)
 {
 	json_t *rank = json_object(), *requests;
@@ -242,8 +255,12 @@ json_t *lsb_session_result(const struct lsb_session *s)
 		return rank;
 	requests = json_array();
 	for (uint32_t i = 0; i < s->requests.n; i++)
-		json_array_append_new(requests, request_json(&s->requests.answers[i],
-							     &s->requests.sequences[i], s->run_t0_ns));
+		if (!s->requests.answers[i].is_others)
+			json_array_append_new(requests,
+					      request_json(&s->requests.answers[i], &s->requests.sequences[i],
+							   s->run_t0_ns));
 	json_object_set_new(rank, "requests", requests);
+	if (lsb_session_shares(s) && s->job.rank == 0)
+		json_object_set_new(rank, "claims", claims_json(s));
 	return rank;
 }

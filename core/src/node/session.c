@@ -107,10 +107,11 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 		.size = s->job.size,
 		.host = s->job.host,
 		.host_count = s->job.host_count,
-		.max_requests = lsb_session_is_link(s) ? LSB_LINK_REQUESTS
-						       : (s->job.stages + 4) * (window_of(&s->job) + 1) +
-								 CLOCK_REQUESTS + LSB_PROBE_BUFFERS,
-		.max_tag = LSB_TAG_PROBE,
+		.max_requests = lsb_session_is_link(s)
+					? LSB_LINK_REQUESTS
+					: (s->job.stages + 4) * (window_of(&s->job) + 1) + CLOCK_REQUESTS +
+						  LSB_PROBE_BUFFERS + lsb_dispatch_messages(s->job.replicas),
+		.max_tag = LSB_TAG_LAST,
 		.max_message_bytes = lsb_session_is_link(s) ? LSB_LINK_BYTES_MAX : MESSAGE_BYTES_MAX,
 		.bind_address = s->bind_address,
 	};
@@ -237,6 +238,14 @@ static int open_loop(struct lsb_session *s, struct lsb_error *err)
 {
 	const struct lsb_job *job = &s->job;
 	const struct lsb_scheduler_limits limits = lsb_session_scheduler_limits(s);
+	const struct lsb_dispatch_setup dispatch = {
+		.replica = (uint32_t)job->rank / job->stages,
+		.replicas = job->replicas,
+		.stages = job->stages,
+		.slots = job->batch * job->in_flight,
+		.sequences = s->requests.sequences,
+		.n = s->requests.n,
+	};
 	const struct lsb_stage_setup setup = {
 		.backend = s->backend,
 		.backend_handle = s->backend_handle,
@@ -249,6 +258,7 @@ static int open_loop(struct lsb_session *s, struct lsb_error *err)
 		.stages = job->stages,
 		.first_rank = job->rank - (int32_t)s->stage,
 		.window = window_of(job),
+		.dispatch = lsb_session_shares(s) ? &dispatch : NULL,
 		.tickets = s->info.flags & LSB_BACKEND_INLINE ? 1 : TICKETS,
 		.limits = { .max_tokens = lsb_scheduler_max_tokens(&limits),
 			    .max_outputs = job->batch,

@@ -23,6 +23,12 @@ static inline int lsb_session_is_link(const struct lsb_session *s)
 	return s->job.n_sizes > 0;
 }
 
+/* First stages share out the requests of the launch during the run. */
+static inline int lsb_session_shares(const struct lsb_session *s)
+{
+	return s->job.is_dynamic && s->job.replicas > 1 && lsb_session_is_first_stage(s);
+}
+
 struct lsb_scheduler_limits lsb_session_scheduler_limits(const struct lsb_session *s);
 void lsb_session_free_peaks(struct lsb_session *s);
 

@@ -50,11 +50,29 @@ static double cpu_seconds(void)
 		       : (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* One pass over this replica's requests, or through what the first stage sends; all begin within `limit_ns`.
+/*
+ * The scheduler of a first stage: it has this replica's requests, or where all are
+ * shared out room for them and those that it begins with.
  */
-static int run_pass(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *err)
+static int open_scheduler(struct lsb_session *s, int shares, struct lsb_scheduler **out,
+			  struct lsb_error *err)
 {
-	const struct lsb_scheduler_limits limits = lsb_session_scheduler_limits(s);
+	struct lsb_scheduler_limits limits = lsb_session_scheduler_limits(s);
+	int rc;
+
+	limits.room = shares ? s->requests.n : 0;
+	rc = lsb_scheduler_open(&limits, s->requests.sequences, shares ? 0 : s->requests.n, out, err);
+	if (rc == LSB_OK && shares)
+		lsb_dispatch_begin(lsb_stage_dispatch(s->loop), *out);
+	return rc;
+}
+
+/*
+ * One pass over this replica's requests, or through what the first stage sends; all
+ * begin within `limit_ns`. `shares`: first stages share out all requests meanwhile.
+ */
+static int run_pass(struct lsb_session *s, int shares, uint64_t limit_ns, struct lsb_error *err)
+{
 	struct lsb_scheduler *scheduler = NULL;
 	struct lsb_energy before, after;
 	struct lsb_counters counted;
@@ -64,7 +82,7 @@ static int run_pass(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *
 	int rc = LSB_OK;
 
 	if (lsb_session_is_first_stage(s))
-		rc = lsb_scheduler_open(&limits, s->requests.sequences, s->requests.n, &scheduler, err);
+		rc = open_scheduler(s, shares, &scheduler, err);
 	lsb_counters_read(s->backend, s->backend_handle, &counted);
 	arrived_ns = lsb_now_ns();
 	if (rc == LSB_OK)
@@ -78,6 +96,7 @@ static int run_pass(struct lsb_session *s, uint64_t limit_ns, struct lsb_error *
 		rc = lsb_stage_pass(s->loop,
 				    &(struct lsb_pass){ .scheduler = scheduler,
 							.sink = &s->requests.sink,
+							.shares = shares,
 							.t0_ns = s->run_t0_ns,
 							.since_ns = arrived_ns },
 				    err);
@@ -169,6 +188,16 @@ static int run_links(struct lsb_session *s, struct lsb_error *err)
 	return rc ? rc : barrier(s, s->job.timeout_ns, err);
 }
 
+/* Note whose requests were served by another replica. */
+static void leave_to_others(struct lsb_session *s)
+{
+	const int32_t replica = s->job.rank / (int32_t)s->job.stages;
+
+	for (uint32_t i = 0; i < s->requests.n; i++)
+		s->requests.answers[i].is_others =
+			lsb_dispatch_owner(lsb_stage_dispatch(s->loop), i) != replica;
+}
+
 /*
  * Several replicas run on their own, and one may be lost. The controller knows
  * when all others have ended their runs, and whether what follows, which takes all
@@ -220,19 +249,22 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 	if (rc == LSB_OK && s->job.warmup) {
 		lsb_control_phase(s->control, "warmup");
 		lsb_requests_warmup(&s->requests, s->job.warmup, WARMUP_TOKENS);
-		rc = run_pass(s, s->job.stall_ns, err);
+		rc = run_pass(s, 0, s->job.stall_ns, err);
 		lsb_requests_rewind(&s->requests);
 		s->phases.warmup_s = lsb_session_seconds_since(t0);
 	}
 	if (rc == LSB_OK) {
 		lsb_control_phase(s->control, "run");
-		rc = run_pass(s, s->job.warmup ? s->job.timeout_ns : s->job.stall_ns, err);
+		rc = run_pass(s, lsb_session_shares(s), s->job.warmup ? s->job.timeout_ns : s->job.stall_ns,
+			      err);
 		s->phases.run_s = (double)(s->run_t1_ns - s->run_t0_ns) * 1e-9;
 	}
 	lsb_host_set_progress(NULL, NULL);
 	s->peak_memory_bytes = peak_resident_bytes();
 	if (rc) /* in its phase */
 		return rc;
+	if (lsb_session_shares(s))
+		leave_to_others(s);
 	lsb_control_phase(s->control, "report");
 	rc = read_counters(s, err);
 	if (rc == LSB_OK)

@@ -19,7 +19,9 @@ int lsb_stage_progress(void *stage)
 	if (now - s->progressed_ns < PROGRESS_EVERY_NS)
 		return LSB_OK;
 	s->progressed_ns = now;
-	if (s->link.n_pending && LSB_HAS(&s->setup.transport->ops.transport, progress))
+	if (s->shares && lsb_dispatch_serves(s->dispatch) && s->share_error.code == LSB_OK)
+		(void)lsb_stage_share(s, &s->share_error); /* others wait for an answer */
+	else if (s->link.n_pending && LSB_HAS(&s->setup.transport->ops.transport, progress))
 		s->setup.transport->ops.transport.progress(s->setup.transport_handle);
 	return lsb_stage_check_cancelled(s, NULL);
 }
@@ -69,7 +71,7 @@ static int look(struct lsb_stage *s, struct lsb_error *err)
 
 	if (rc && rc != LSB_ETIMEDOUT)
 		return rc;
-	return s->is_first ? absorb_arrived_ids(s, err) : LSB_OK;
+	return s->is_first && !s->is_last ? absorb_arrived_ids(s, err) : LSB_OK;
 }
 
 /* --- one step ------------------------------------------------------------------------ */
@@ -129,7 +131,9 @@ static int find_lacking(struct lsb_stage *s, struct lsb_box **out, struct lsb_er
 
 	*out = NULL;
 	if (s->is_first) {
-		*out = lsb_inbox_next(&s->ids_in) ? NULL : &s->ids_in;
+		const int has_news = s->shares && lsb_dispatch_has_news(s->dispatch);
+
+		*out = lsb_inbox_next(&s->ids_in) || has_news ? NULL : &s->ids_in;
 		return LSB_OK;
 	}
 	if (!s->has_plan && !lsb_inbox_next(&s->plan_in))
@@ -144,8 +148,10 @@ static int find_lacking(struct lsb_stage *s, struct lsb_box **out, struct lsb_er
 /* On a first stage: when a request arrives that could be served then; LSB_NEVER: none does. */
 static uint64_t next_arrival(const struct lsb_stage *s)
 {
-	const uint64_t at = s->is_first ? lsb_scheduler_next_arrival(s->scheduler) : LSB_NEVER;
+	uint64_t at = s->is_first ? lsb_scheduler_next_arrival(s->scheduler) : LSB_NEVER;
 
+	if (s->shares && lsb_dispatch_next_arrival(s->dispatch) < at)
+		at = lsb_dispatch_next_arrival(s->dispatch);
 	return at > LSB_NEVER - s->t0_ns ? LSB_NEVER : s->t0_ns + at;
 }
 
@@ -341,7 +347,9 @@ static const struct lsb_box *busy_box(const struct lsb_stage *s)
 			return &s->plans_out[i - 1];
 	if (!s->is_last && !lsb_outbox_idle(&s->hidden_out))
 		return &s->hidden_out;
-	return s->is_last && !lsb_outbox_idle(&s->ids_out) ? &s->ids_out : NULL;
+	if (s->is_last && !s->is_first && !lsb_outbox_idle(&s->ids_out))
+		return &s->ids_out;
+	return s->shares ? lsb_dispatch_busy(s->dispatch) : NULL;
 }
 
 /* Let every send end: the barrier that follows allows none. */
@@ -363,8 +371,12 @@ static int drain(struct lsb_stage *s, struct lsb_error *err)
 static int go_on(struct lsb_stage *s, struct lsb_error *err)
 {
 	const int linked = s->setup.stages > 1;
-	int rc = LSB_OK;
+	const int shares = s->shares && !lsb_dispatch_is_over(s->dispatch);
+	int rc = shares ? lsb_stage_share(s, err) : LSB_OK;
 
+	if (rc < 0 || (rc && !s->n_works)) /* where something was done, a step may start now */
+		return rc < 0 ? rc : LSB_OK;
+	rc = LSB_OK;
 	if (s->n_works) {
 		/* Worth a look while a step runs: ids are stamped as they come, receives found complete. */
 		if (linked && (s->is_first || !s->is_inline))
@@ -373,14 +385,14 @@ static int go_on(struct lsb_stage *s, struct lsb_error *err)
 	}
 	if (s->pass_over)
 		return LSB_OK;
-	if (s->is_first && lsb_scheduler_done(s->scheduler)) {
+	if (s->is_first && lsb_scheduler_done(s->scheduler) && !shares) {
 		s->pass_over = !linked;
 		return linked ? end_pass(s, err) : LSB_OK;
 	}
 	if (s->is_first && lsb_scheduler_on_their_way(s->scheduler) == 0) {
 		const uint64_t until = next_arrival(s);
 
-		if (until == LSB_NEVER)
+		if (until == LSB_NEVER && !shares)
 			return lsb_fail(err, LSB_EINVAL, 0,
 					"the scheduler has nothing to do and is not done");
 		return lsb_stage_idle(s, until, err);
@@ -397,6 +409,8 @@ int lsb_stage_pass(struct lsb_stage *s, const struct lsb_pass *pass, struct lsb_
 	s->scheduler = pass->scheduler;
 	s->sink = pass->sink;
 	s->t0_ns = pass->t0_ns;
+	s->shares = pass->shares;
+	s->share_error = (struct lsb_error){ 0 };
 	s->has_plan = s->pass_over = 0;
 	s->own_since_ns = pass->since_ns;
 	s->ticket_since_ns = 0;
@@ -412,7 +426,7 @@ int lsb_stage_pass(struct lsb_stage *s, const struct lsb_pass *pass, struct lsb_
 	}
 	if (rc == LSB_OK && !s->is_first) /* of the plan that ended the pass */
 		rc = lsb_inbox_release(&s->plan_in, err);
-	if (rc == LSB_OK && s->setup.stages > 1)
+	if (rc == LSB_OK)
 		rc = drain(s, err);
 	lsb_stage_close_own_work(s, lsb_now_ns());
 	return rc;

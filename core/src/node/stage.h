@@ -22,6 +22,7 @@
 
 #include "lsbench/backend.h"
 #include "lsbench/transport.h"
+#include "node/dispatch.h"
 #include "node/link.h"
 #include "node/plan.h"
 #include "node/recorder.h"
@@ -55,8 +56,9 @@ struct lsb_stage_setup {
 	uint32_t window;    /* steps on their way at most */
 	uint32_t tickets;   /* steps unfinished in the backend at most */
 	struct lsb_plan_limits limits;
-	uint64_t max_message_bytes; /* that the transport was promised */
-	uint64_t timeout_ns;	    /* without any message or ticket */
+	const struct lsb_dispatch_setup *dispatch; /* first stages that share out requests; NULL: none */
+	uint64_t max_message_bytes;		   /* that the transport was promised */
+	uint64_t timeout_ns;			   /* without any message or ticket */
 };
 
 struct lsb_stage;
@@ -74,6 +76,9 @@ void lsb_stage_close(struct lsb_stage *s);
 /* Post all receives. Every rank has done so before any rank runs a pass. */
 int lsb_stage_post(struct lsb_stage *s, struct lsb_error *err);
 
+/* What its requests are shared out by; NULL without a setup for it. */
+struct lsb_dispatch *lsb_stage_dispatch(const struct lsb_stage *s);
+
 /* "direct" or "staged": how hidden states reach the transport. */
 const char *lsb_stage_path(const struct lsb_stage *s);
 
@@ -86,6 +91,7 @@ uint32_t lsb_stage_wire_mem(const struct lsb_stage *s);
 struct lsb_pass {
 	struct lsb_scheduler *scheduler;
 	const struct lsb_token_sink *sink;
+	int shares;	   /* requests are shared out, as lsb_dispatch_begin has begun */
 	uint64_t t0_ns;	   /* the run begins: the scheduler's time 0 */
 	uint64_t since_ns; /* this rank's own time counts from here: when it arrived where all ranks start
 			      from, so that a late start is in its ledger too */

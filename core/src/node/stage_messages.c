@@ -97,6 +97,20 @@ int lsb_stage_block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64
 	return rc;
 }
 
+int lsb_stage_share(struct lsb_stage *s, struct lsb_error *err)
+{
+	int rc;
+
+	if (s->share_error.code) {
+		*err = s->share_error;
+		return err->code;
+	}
+	rc = lsb_link_poll(&s->link, 0, err);
+	if (rc && rc != LSB_ETIMEDOUT)
+		return rc;
+	return lsb_dispatch_move(s->dispatch, lsb_now_ns() - s->t0_ns, err);
+}
+
 /*
  * A free buffer of `box`. There is one by construction, since the message that
  * used it was received before its step's ids came back; but the transport may

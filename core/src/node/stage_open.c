@@ -85,8 +85,6 @@ static int open_boxes(struct lsb_stage *s, struct lsb_error *err)
 	struct lsb_box_memory hidden;
 	int rc = choose_memory(s, &hidden, err);
 
-	if (rc == LSB_OK)
-		rc = lsb_link_open(&s->link, (setup->stages + 4) * (depth + 1), err);
 	if (rc)
 		return rc;
 	if (s->is_first) {
@@ -135,6 +133,13 @@ static int open_works(struct lsb_stage *s, struct lsb_error *err)
 	return LSB_OK;
 }
 
+static uint32_t most_pending(const struct lsb_stage_setup *setup)
+{
+	const uint32_t steps = (setup->stages + 4) * (setup->window + 1);
+
+	return steps + (setup->dispatch ? lsb_dispatch_messages(setup->dispatch->replicas) : 0);
+}
+
 int lsb_stage_open(const struct lsb_stage_setup *setup, struct lsb_stage **out, struct lsb_error *err)
 {
 	struct lsb_stage *s = calloc(1, sizeof(*s));
@@ -154,8 +159,12 @@ int lsb_stage_open(const struct lsb_stage_setup *setup, struct lsb_stage **out, 
 		.recorder = setup->recorder,
 	};
 	rc = open_works(s, err);
+	if (rc == LSB_OK && (setup->stages > 1 || setup->dispatch))
+		rc = lsb_link_open(&s->link, most_pending(setup), err);
 	if (rc == LSB_OK && setup->stages > 1)
 		rc = open_boxes(s, err);
+	if (rc == LSB_OK && setup->dispatch)
+		rc = lsb_dispatch_open(setup->dispatch, &s->link, &s->dispatch, err);
 	if (rc) {
 		lsb_stage_close(s);
 		return rc;
@@ -196,6 +205,7 @@ void lsb_stage_close(struct lsb_stage *s)
 	for (uint32_t i = 1; s->plans_out && i < s->setup.stages; i++)
 		lsb_box_close(&s->plans_out[i - 1]);
 	free(s->plans_out);
+	lsb_dispatch_close(s->dispatch);
 	for (uint32_t i = 0; s->works && i < s->setup.tickets; i++) {
 		lsb_plan_close(&s->works[i].plan);
 		free(s->works[i].ids);
@@ -210,12 +220,22 @@ int lsb_stage_post(struct lsb_stage *s, struct lsb_error *err)
 {
 	int rc;
 
+	if (s->dispatch) {
+		rc = lsb_dispatch_post(s->dispatch, err);
+		if (rc)
+			return rc;
+	}
 	if (s->setup.stages == 1)
 		return LSB_OK;
 	if (s->is_first)
 		return lsb_inbox_post(&s->ids_in, err);
 	rc = lsb_inbox_post(&s->plan_in, err);
 	return rc ? rc : lsb_inbox_post(&s->hidden_in, err);
+}
+
+struct lsb_dispatch *lsb_stage_dispatch(const struct lsb_stage *s)
+{
+	return s->dispatch;
 }
 
 uint32_t lsb_stage_wire_mem(const struct lsb_stage *s)

@@ -23,6 +23,7 @@ struct lsb_stage {
 	struct lsb_box ids_in;		    /* first of several */
 	struct lsb_box *plans_out;	    /* [stages - 1], first of several */
 	struct lsb_box hidden_out, ids_out; /* to the next; to the first */
+	struct lsb_dispatch *dispatch;	    /* first stages that share out requests, else NULL; owned */
 	struct lsb_work *works;		    /* [tickets], a ring */
 	uint32_t first_work, n_works;
 	uint32_t wire_mem;	       /* enum lsb_mem of hidden states on the transport */
@@ -39,6 +40,8 @@ struct lsb_stage {
 	uint64_t t0_ns; /* when it began: the scheduler's time 0 */
 	int has_plan;	/* the next work's plan has come, its hidden states have not */
 	int pass_over;
+	int shares;		      /* requests are shared out */
+	struct lsb_error share_error; /* of doing so from inside a step; told by the loop */
 };
 
 enum { LSB_STAGE_SLICE_NS = 50 * 1000 * 1000 }; /* longest block between looks at `cancelled` */
@@ -58,6 +61,8 @@ int lsb_stage_idle(struct lsb_stage *s, uint64_t until, struct lsb_error *err);
 /* Wait a slice of time for any message, `until` at the longest; for one of `box` since t0. */
 int lsb_stage_block_slice(struct lsb_stage *s, const struct lsb_box *box, uint64_t t0, uint64_t until,
 			  struct lsb_error *err);
+/* Share out requests by what has come: 1 when something was done, 0, or an error. */
+int lsb_stage_share(struct lsb_stage *s, struct lsb_error *err);
 /* A free buffer of `box`, which may have to be waited for. */
 int lsb_stage_acquire(struct lsb_stage *s, struct lsb_box *box, struct lsb_message **out,
 		      struct lsb_error *err);

@@ -10,6 +10,7 @@
 #include "report/load.h"
 #include "report/sensitivity.h"
 #include "report/side.h"
+#include "report/replicas.h"
 #include "report/speed.h"
 
 void lsb_html_chart(const struct lsb_page *page, struct lsb_chart *chart)
@@ -84,6 +85,8 @@ static void add_contents(const struct lsb_page *page)
 		lsb_text_add(page->to, "<li><a href=\"#speed\">Speed and quality</a></li>");
 	if (lsb_load_is_there(page->summary))
 		lsb_text_add(page->to, "<li><a href=\"#load\">Load and limits</a></li>");
+	if (lsb_replicas_are_there(page->summary))
+		lsb_text_add(page->to, "<li><a href=\"#replicas\">Replicas</a></li>");
 	for (size_t i = 0; i < LSB_COUNT(back); i++)
 		lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", back[i].anchor, back[i].words);
 	lsb_text_add(page->to, "</ul></nav>\n<main>\n");
@@ -92,11 +95,11 @@ static void add_contents(const struct lsb_page *page)
 void lsb_html_page(const struct lsb_report_source *source, struct lsb_gnuplot *gnuplot, struct lsb_text *to)
 {
 	static void (*const sections[])(const struct lsb_page *) = {
-		lsb_html_verdict,     lsb_html_why,	      lsb_html_advice,	    lsb_html_side,
-		lsb_html_sensitivity, lsb_html_kinds,	      lsb_html_speed,	    lsb_html_load,
-		lsb_html_bounds,      lsb_html_latency,	      lsb_html_ranks,	    lsb_html_answers,
-		lsb_html_flags,	      lsb_html_configuration, lsb_html_environment, lsb_html_definitions,
-		lsb_html_reproduce
+		lsb_html_verdict,     lsb_html_why,	 lsb_html_advice,	 lsb_html_side,
+		lsb_html_sensitivity, lsb_html_kinds,	 lsb_html_speed,	 lsb_html_load,
+		lsb_html_replicas,    lsb_html_bounds,	 lsb_html_latency,	 lsb_html_ranks,
+		lsb_html_answers,     lsb_html_flags,	 lsb_html_configuration, lsb_html_environment,
+		lsb_html_definitions, lsb_html_reproduce
 	};
 	const struct lsb_page page = {
 		.to = to, .source = source, .summary = source->summary, .gnuplot = gnuplot

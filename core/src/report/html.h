@@ -45,7 +45,8 @@ void lsb_html_close(const struct lsb_page *page);
 /* A table in a container that scrolls by itself. Heads that begin with '#' are of numbers. */
 void lsb_html_table(const struct lsb_page *page, const char *caption, const char *const *heads, size_t n);
 void lsb_html_table_end(const struct lsb_page *page);
-/* A table as it was built for Markdown, columns from `numbers` on set right; nothing without rows. Frees it. */
+/* A table as it was built for Markdown, columns from `numbers` on set right; nothing without rows. Frees it.
+ */
 void lsb_html_from_table(const struct lsb_page *page, const char *caption, struct lsb_table *t,
 			 size_t numbers);
 /* A row; `point` is named in its head, and the row is the anchor of links to it, and has its id
@@ -86,6 +87,7 @@ void lsb_html_links(const struct lsb_page *page);    /* html_links.c: kind = lin
 void lsb_html_side(const struct lsb_page *page);     /* side.c: what the suite compares, and break-even */
 void lsb_html_speed(const struct lsb_page *page);    /* speed.c */
 void lsb_html_load(const struct lsb_page *page);     /* load.c: limits, goodput, the knee */
+void lsb_html_replicas(const struct lsb_page *page); /* replicas.c */
 void lsb_html_latency(const struct lsb_page *page);  /* html_latency.c */
 void lsb_html_ranks(const struct lsb_page *page);    /* html_ranks.c: symmetry, memory, cold start */
 void lsb_html_answers(const struct lsb_page *page);  /* answers.c: success, equality, quality */

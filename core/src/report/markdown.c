@@ -9,6 +9,7 @@
 #include "report/parts.h"
 #include "report/sensitivity.h"
 #include "report/side.h"
+#include "report/replicas.h"
 #include "report/speed.h"
 
 static void number_cell(struct lsb_table *t, const json_t *object, const char *key)
@@ -457,6 +458,10 @@ int lsb_report_markdown(const char *dir, const struct lsb_report_source *source,
 	if (lsb_load_is_there(summary)) {
 		lsb_text_add(&text, "## Load and limits\n\n");
 		lsb_load_show(summary, 1, &text);
+	}
+	if (lsb_replicas_are_there(summary)) {
+		lsb_text_add(&text, "## Replicas\n\n");
+		lsb_replicas_show(summary, 1, &text);
 	}
 	lsb_markdown_bounds(summary, &text);
 	lsb_markdown_ledger(summary, &text);

@@ -14,6 +14,7 @@
 #include "report/report.h"
 #include "report/sensitivity.h"
 #include "report/side.h"
+#include "report/replicas.h"
 #include "report/speed.h"
 
 struct page {
@@ -394,6 +395,10 @@ void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
 	if (lsb_load_is_there(summary)) {
 		heading(&page, "Load and limits (shares of requests that keep them; latencies in s)");
 		lsb_load_show(summary, 0, to);
+	}
+	if (lsb_replicas_are_there(summary)) {
+		heading(&page, "Replicas (requests and tokens of all launches, medians of the rest in s)");
+		lsb_replicas_show(summary, 0, to);
 	}
 	add_side(&page, summary);
 	add_losses(&page, summary);

@@ -68,6 +68,8 @@ static const char *tag_name(uint32_t tag)
 	return tag == LSB_TAG_PLAN     ? "plan"
 	       : tag == LSB_TAG_HIDDEN ? "hidden states"
 	       : tag == LSB_TAG_IDS    ? "ids"
+	       : tag == LSB_TAG_CLAIM  ? "claim"
+	       : tag == LSB_TAG_GRANT  ? "grant"
 				       : "message";
 }
 

@@ -5,6 +5,8 @@
 
 #include "lsbench/host.h"
 
+enum { SOON_TOKENS = 2 }; /* one in the step that runs, one in the next */
+
 /* A lane: the sequences that step together. */
 struct lane {
 	struct lsb_sequence **slots; /* [batch], whose each slot is; NULL: free */
@@ -143,10 +145,32 @@ static uint32_t count_free(const struct lsb_scheduler *s)
 	return n;
 }
 
-uint32_t lsb_scheduler_wants(const struct lsb_scheduler *s)
+/* Of the sequences that `lane` serves, those with so few tokens left. */
+static uint32_t count_ending(const struct lsb_scheduler *s, const struct lane *lane, uint32_t tokens)
 {
-	const uint32_t n = count_free(s);
+	uint32_t n = 0;
 
+	for (uint32_t i = 0; i < s->limits.batch; i++)
+		n += lane->slots[i] && lane->slots[i]->max_new - lane->slots[i]->n_ids <= tokens;
+	return n;
+}
+
+uint32_t lsb_scheduler_wants_soon(const struct lsb_scheduler *s)
+{
+	const uint32_t may_stop = s->limits.stop_at_length ? 0 : 1;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->limits.in_flight; i++) {
+		const struct lane *lane = &s->lanes[i];
+		const uint32_t ending = count_ending(s, lane, SOON_TOKENS);
+
+		if (s->limits.is_continuous)
+			n += s->limits.batch - lane->running + ending;
+		else if (lane->running - ending <= may_stop)
+			n += s->limits.batch;
+	}
+	if (s->limits.is_continuous && n == 0)
+		n = may_stop;
 	return n > s->n_waiting ? n - (uint32_t)s->n_waiting : 0;
 }
 

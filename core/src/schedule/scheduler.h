@@ -94,8 +94,14 @@ int lsb_scheduler_add(struct lsb_scheduler *s, struct lsb_sequence *sequence);
 /* More sequences may come (1), so the run is not done when those there are have ended; or no more (0). [hot]
  */
 void lsb_scheduler_expect(struct lsb_scheduler *s, int more);
-/* How many sequences more could be admitted now: free slots beyond those for which one waits. [hot] */
-uint32_t lsb_scheduler_wants(const struct lsb_scheduler *s);
+/*
+ * How many sequences more could be admitted now or soon, beyond those that wait:
+ * free slots, and slots whose sequence has at most two tokens left, which is what to
+ * ask for where an answer takes up to two steps. A static group is wanted once all of
+ * the one before are so near their end. Where stop ids may end an answer anywhere,
+ * one slot is always taken to be near its end. [hot]
+ */
+uint32_t lsb_scheduler_wants_soon(const struct lsb_scheduler *s);
 
 /* --- steps ------------------------------------------------------------------------------ */
 

@@ -39,6 +39,10 @@ static const struct lsb_suite_key case_keys[] = {
 	  .help = "pipelines side by side; default: nodes / stages if both are given, for kind = replica "
 		  "nodes, "
 		  "else 1" },
+	{ "balance", LSB_KEY_CHOICE, FACTOR, ADDED, .def = "static", .choices = "static|dynamic",
+	  CASE(balance),
+	  .help = "with several replicas: request i goes to replica i modulo replicas, or replicas claim the "
+		  "next request as they get free" },
 	{ "split", LSB_KEY_LAYERS, FACTOR, .def = "auto", CASE(split),
 	  .length_offset = offsetof(struct lsb_point, n_split), .unit = "layers",
 	  .help = "layers of each stage, as 16+14; auto: with which the run is shortest, by the times of a layer and the head" },

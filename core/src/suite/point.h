@@ -21,6 +21,7 @@ enum lsb_case_kind {
 };
 enum lsb_stop { LSB_STOP_EOS, LSB_STOP_LENGTH };
 enum lsb_batching { LSB_BATCHING_STATIC, LSB_BATCHING_CONTINUOUS };
+enum lsb_balance { LSB_BALANCE_STATIC, LSB_BALANCE_DYNAMIC };
 
 /* A plugin option as written; owned. */
 struct lsb_point_option {
@@ -59,6 +60,7 @@ struct lsb_point {
 	enum lsb_case_kind kind;
 	enum lsb_stop stop;
 	enum lsb_batching batching;
+	enum lsb_balance balance;
 	uint32_t nodes, stages, replicas; /* nodes = stages x replicas */
 	uint32_t batch, in_flight;	  /* sequences a group; groups on their way */
 	uint32_t prompts, distinct;	  /* requests; request i asks workload item i % distinct */

@@ -38,6 +38,7 @@ static const struct member {
 	{ "warmup", offsetof(struct lsb_job, warmup), 0, 1u << 20 },
 	{ "stop_at_length", offsetof(struct lsb_job, stop_at_length), 0, 1 },
 	{ "is_continuous", offsetof(struct lsb_job, is_continuous), 0, 1 },
+	{ "is_dynamic", offsetof(struct lsb_job, is_dynamic), 0, 1 },
 	{ "top_k", offsetof(struct lsb_job, top_k), 0, INT32_MAX },
 	{ "threads", offsetof(struct lsb_job, threads), 1, LSB_THREADS_MAX },
 	{ "measure_peaks", offsetof(struct lsb_job, measure_peaks), 0, 1 },

@@ -43,6 +43,7 @@ struct lsb_job {
 	uint32_t stop_at_length; /* 1: ignore EOS */
 	uint32_t is_continuous;	 /* 1: continuous batching */
 	char *arrivals;		 /* schedule/arrivals.h; a file's path starts at `base` */
+	uint32_t is_dynamic;	 /* 1: first stages share out the requests during the run */
 	uint64_t seed;
 	double temperature, top_p;
 	uint32_t top_k;
