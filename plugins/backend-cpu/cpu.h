@@ -181,16 +181,16 @@ struct cpu_scratch {
 
 /* Buffers of the step that is running. `tile` and gqa as in the plan. */
 struct cpu_forward {
-	float *x;	       /* [max_tokens][hidden] */
-	float *cos_sin;	       /* [max_tokens][rope_dim / 2][cos, sin] */
-	double *rope_freq;     /* [rope_dim / 2] angle per position */
-	unsigned char *act[2]; /* by enum lsb_act: [tile][act_bytes]; NULL: no matrix needs the kind */
-	float *qkv;	       /* [tile][qkv columns] */
-	float *q;	       /* [kv_heads][tile][gqa][head_dim], rows sorted by slot */
-	float *attended;       /* likewise */
-	float *y;	       /* [tile][o or down columns] */
-	float *gate_up;	       /* [tile][gate_up columns] */
-	float *logits;	       /* [logit_rows][head columns] */
+	float *x;		      /* [max_tokens][hidden] */
+	float *cos_sin;		      /* [max_tokens][rope_dim / 2][cos, sin] */
+	double *rope_freq;	      /* [rope_dim / 2] angle per position */
+	unsigned char *act[LSB_ACTS]; /* by enum lsb_act: [tile][act_bytes]; NULL: no matrix needs the kind */
+	float *qkv;		      /* [tile][qkv columns] */
+	float *q;		      /* [kv_heads][tile][gqa][head_dim], rows sorted by slot */
+	float *attended;	      /* likewise */
+	float *y;		      /* [tile][o or down columns] */
+	float *gate_up;		      /* [tile][gate_up columns] */
+	float *logits;		      /* [logit_rows][head columns] */
 	size_t logit_rows;
 	struct cpu_scratch *scratch; /* [threads] */
 	const struct cpu_ticket *step;

@@ -50,12 +50,13 @@ static size_t act_most(const struct lsb_backend *b, enum lsb_act kind)
 
 /* Output columns that each kind of buffer needs, over all layers. */
 struct widths {
-	size_t qkv, y, gate_up, act[2];
+	size_t qkv, y, gate_up, act[LSB_ACTS];
 };
 
 static struct widths widths_of(const struct lsb_backend *b)
 {
-	struct widths n = { .act = { act_most(b, LSB_ACT_F32), act_most(b, LSB_ACT_I8) } };
+	struct widths n = { .act = { act_most(b, LSB_ACT_F32), act_most(b, LSB_ACT_I8),
+				     act_most(b, LSB_ACT_BF16) } };
 
 	for (uint32_t i = 0; i < b->weights.n_layers; i++) {
 		const struct cpu_layer *l = &b->weights.layers[i];
@@ -125,8 +126,8 @@ int cpu_forward_open(struct lsb_backend *b, struct lsb_error *err)
 {
 	const size_t q_dim = (size_t)b->hp.heads * b->hp.head_dim;
 	const struct widths n = widths_of(b);
-	const size_t token_bytes =
-		(n.qkv + 2 * q_dim + n.y + n.gate_up) * sizeof(float) + n.act[0] + n.act[1];
+	const size_t token_bytes = (n.qkv + 2 * q_dim + n.y + n.gate_up) * sizeof(float) +
+				   n.act[LSB_ACT_F32] + n.act[LSB_ACT_I8] + n.act[LSB_ACT_BF16];
 	struct cpu_forward *f = &b->forward;
 	size_t tile = TILE_BYTES / token_bytes;
 	int rc;
@@ -146,7 +147,7 @@ int cpu_forward_open(struct lsb_backend *b, struct lsb_error *err)
 		rc = cpu_alloc(b, tile, n.y, sizeof(float), &f->y, "a matrix product", err);
 	if (!rc)
 		rc = cpu_alloc(b, tile, n.gate_up, sizeof(float), &f->gate_up, "the feed-forward layer", err);
-	for (uint32_t kind = 0; kind < 2 && !rc; kind++)
+	for (uint32_t kind = 0; kind < LSB_ACTS && !rc; kind++)
 		if (n.act[kind])
 			rc = cpu_alloc(b, tile, n.act[kind], 1, &f->act[kind], "activations", err);
 	if (!rc)
@@ -159,11 +160,13 @@ int cpu_forward_open(struct lsb_backend *b, struct lsb_error *err)
 void cpu_forward_close(struct lsb_backend *b)
 {
 	struct cpu_forward *f = &b->forward;
-	void *const owned[] = { f->x, f->cos_sin, f->rope_freq, f->act[0],  f->act[1], f->qkv,
-				f->q, f->y,	  f->attended,	f->gate_up, f->logits };
+	void *const owned[] = { f->x, f->cos_sin,  f->rope_freq, f->qkv,   f->q,
+				f->y, f->attended, f->gate_up,	 f->logits };
 
 	for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
 		cpu_free(b, owned[i]);
+	for (uint32_t kind = 0; kind < LSB_ACTS; kind++)
+		cpu_free(b, f->act[kind]);
 	for (uint32_t i = 0; f->scratch && i < b->place.threads; i++) {
 		cpu_free(b, f->scratch[i].row);
 		cpu_free(b, f->scratch[i].attention);
@@ -199,7 +202,7 @@ static void lane_tile(struct lane *a, size_t tile)
 /* x[cols] of the tile's token `t`, in every kind of activation that `m` multiplies. */
 static void store_activation(const struct lane *a, const struct cpu_matrix *m, const float *x, size_t t)
 {
-	for (enum lsb_act kind = LSB_ACT_F32; kind <= LSB_ACT_I8; kind++)
+	for (enum lsb_act kind = LSB_ACT_F32; kind < LSB_ACTS; kind++)
 		if (m->kinds & (1u << kind))
 			a->k->act_store(kind, x, m->cols,
 					a->f->act[kind] + t * a->k->act_bytes(kind, m->cols));

@@ -34,7 +34,9 @@ const struct lsb_kernels *lsb_kernels_avx2(void)
 
 const struct lsb_kernels *lsb_kernels_avx512(void)
 {
-	return has_avx512() ? &lsb_table_avx512 : NULL;
+	if (!has_avx512())
+		return NULL;
+	return __builtin_cpu_supports("avx512bf16") ? &lsb_table_avx512_bf16 : &lsb_table_avx512;
 }
 #else
 const struct lsb_kernels *lsb_kernels_avx2(void)

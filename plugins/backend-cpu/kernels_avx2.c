@@ -270,4 +270,4 @@ static uint64_t read_all(const void *p, size_t bytes)
 
 #include "kernels_table.h"
 
-const struct lsb_kernels lsb_table_avx2 = KERNEL_TABLE("avx2");
+const struct lsb_kernels lsb_table_avx2 = KERNEL_TABLE("avx2", lsb_panel_act_kind, act_store, matmul);

@@ -227,4 +227,8 @@ static uint64_t read_all(const void *p, size_t bytes)
 
 #include "kernels_table.h"
 
-const struct lsb_kernels lsb_table_avx512 = KERNEL_TABLE("avx512");
+#include "kernels_bf16.h"
+
+const struct lsb_kernels lsb_table_avx512 = KERNEL_TABLE("avx512", lsb_panel_act_kind, act_store, matmul);
+const struct lsb_kernels lsb_table_avx512_bf16 =
+	KERNEL_TABLE("avx512", act_kind_bf16, act_store_bf16, matmul_bf16);

@@ -75,7 +75,7 @@ size_t lsb_act_bytes(enum lsb_act kind, size_t cols)
 {
 	if (kind == LSB_ACT_I8)
 		return cols / LSB_SUB * sizeof(struct lsb_act_block);
-	return round_up_64(cols * sizeof(float));
+	return round_up_64(cols * (kind == LSB_ACT_BF16 ? sizeof(uint16_t) : sizeof(float)));
 }
 
 static uint16_t load_u16(const uint8_t *p)

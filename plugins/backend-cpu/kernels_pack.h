@@ -90,6 +90,6 @@ void lsb_plain_matmul_f32(uint32_t type, size_t cols, const void *panels, size_t
 			  const void *act, size_t n_tokens, float *y, size_t ldy);
 
 /* Defined only where LSB_KERNELS_X86 is set; not to be called before the processor was asked. */
-extern const struct lsb_kernels lsb_table_avx2, lsb_table_avx512;
+extern const struct lsb_kernels lsb_table_avx2, lsb_table_avx512, lsb_table_avx512_bf16;
 
 #endif

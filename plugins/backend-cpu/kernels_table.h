@@ -82,11 +82,11 @@ static void act_store(enum lsb_act kind, const float *x, size_t cols, void *act)
 		store_act_block(x + i * LSB_SUB, &b[i]);
 }
 
-#define KERNEL_TABLE(title)                                                                                  \
+#define KERNEL_TABLE(title, kind_of, store, multiply)                                                        \
 	{                                                                                                    \
-		.name = (title), .act_kind = lsb_panel_act_kind, .panel_bytes = lsb_panel_bytes,             \
+		.name = (title), .act_kind = kind_of, .panel_bytes = lsb_panel_bytes,                        \
 		.pack = lsb_panel_pack, .unpack_row = lsb_panel_unpack_row, .act_bytes = lsb_act_bytes,      \
-		.act_store = act_store, .matmul = matmul, .rms_norm = rms_norm, .rope = rope,                \
+		.act_store = store, .matmul = multiply, .rms_norm = rms_norm, .rope = rope,                  \
 		.silu_mul = silu_mul, .add = add, .to_f16 = to_f16, .attention = attention,                  \
 		.attention_work = attention_work, .read_all = read_all                                       \
 	}

@@ -108,7 +108,7 @@ static int measure_matmul(struct lsb_backend *b, uint64_t budget_ns, double *val
 		return rc;
 	for (size_t i = 0; i < m->cols; i++)
 		x[i] = (float)(i % 17) / 8.0f - 1.0f;
-	for (uint32_t kind = 0; kind < 2; kind++)
+	for (uint32_t kind = 0; kind < LSB_ACTS; kind++)
 		for (size_t t = 0; (m->kinds & (1u << kind)) && t < p.tokens; t++)
 			b->k->act_store((enum lsb_act)kind, x, m->cols,
 					b->forward.act[kind] +

@@ -25,8 +25,8 @@ static float *product(const struct lsb_kernels *k, enum lsb_act kind, const stru
  * How far y may be from the exact product of the dequantised weights with x.
  * fp32 sums: each of cols/2 + 1 additions in a row rounds to half an ulp of a
  * partial sum that is at most sum|w x|. int8 activations: each |x - d q| is at
- * most d/2 = amax/254 more, times |w|. Both are worst cases, so exceeding them
- * is an error and not bad luck.
+ * most d/2 = amax/254 more, times |w|; BF16 ones: each is at most 2^-9 |x| off.
+ * All are worst cases, so exceeding them is an error and not bad luck.
  */
 static double tolerance(enum lsb_act kind, const float *w, const float *x, size_t cols)
 {
@@ -44,8 +44,10 @@ static double tolerance(enum lsb_act kind, const float *w, const float *x, size_
 		quantisation += weights * amax / 254.0 * 1.0001;
 	}
 	/* Weights with an offset or a minimum enter as two larger terms that cancel: hence the factor. */
-	return (kind == LSB_ACT_I8 ? quantisation : 0.0) +
-	       sum * (double)cols * FLT_EPSILON * (kind == LSB_ACT_I8 ? 4.0 : 0.5) + 1e-30;
+	return (kind == LSB_ACT_I8     ? quantisation
+		: kind == LSB_ACT_BF16 ? sum / 512.0
+				       : 0.0) +
+	       sum * (double)cols * FLT_EPSILON * (kind == LSB_ACT_F32 ? 0.5 : 4.0) + 1e-30;
 }
 
 static void check_against_double(const struct lsb_kernels *k, enum lsb_act kind, uint32_t type, size_t cols)
