@@ -127,6 +127,7 @@ static int by_time(const struct lsb_point *point, const json_t *answer, uint32_t
 		.batch = point->batch,
 		.in_flight = point->in_flight,
 		.chunk = point->chunk,
+		.is_continuous = point->batching == LSB_BATCHING_CONTINUOUS,
 		.prompt_tok = lengths,
 		.new_tok = lengths + room,
 	};
