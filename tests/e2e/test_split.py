@@ -25,11 +25,10 @@ class Test(harness.Case):
         self.assertEqual(sum(point["layers"]), 7)
         self.assertEqual(self.summary()["points"][0]["split"], split)
 
-    def test_steps_without_duration_are_dealt_by_arithmetic(self):
-        self.run_suite(harness.suite(CASE + "[case given : pair]\nsplit = 5+7\n[case alone]\nnodes = 1\n",
-                                     backend_layers=12, backend_layer_time="0"))
+    def test_where_there_is_nothing_to_choose_nothing_is_said(self):
+        self.run_suite(harness.suite("[case given]\nnodes = 2\nsplit = 5+7\n[case alone]\nnodes = 1\n",
+                                     backend_layers=12))
         points = {point["label"]: point for point in self.header()["points"]}
-        self.assertEqual(points["pair"]["split"], {"by": "arithmetic", "why": "steps are too short to be timed"})
         self.assertEqual(points["given"]["layers"], [5, 7])
         self.assertNotIn("split", points["given"])
         self.assertNotIn("split", points["alone"])
