@@ -46,6 +46,9 @@ class Test(harness.Case):
         self.assertEqual(lengths[0], lengths[1])
         self.assertGreater(len({n for _, _, n, _ in lengths[0]}), 2)
         self.assertTrue(all(id == f"{i}-pp{pp}-tg{tg}" for i, id, pp, tg in lengths[0]))
+        for point in self.points().values():  # fewer tokens than max_new allows are what was asked for
+            self.assertEqual(point["metrics"]["asked_tokens"], point["metrics"]["generated_tokens"])
+            self.assertNotIn("implausible", point["flags"])
 
     def test_synthetic_lengths_that_are_none_fail_before_anything_starts(self):
         run = self.run_suite(harness.suite("[case one]\nnodes = 1\n", workload="synthetic", workload_pp="many"), status=2)
@@ -67,6 +70,12 @@ class Test(harness.Case):
         (self.folder / "data.jsonl").write_text('{"article": "one"}\n{"article": 2}\n')
         run = self.run_suite(harness.suite("[case one]\nnodes = 1\n", workload_data="data.jsonl"), status=2)
         self.assertIn("data.jsonl:2: ", run.err)
+
+    def test_caches_that_cannot_fit_are_refused_before_anything_starts(self):
+        run = self.run_suite(harness.suite("[case large]\nnodes = 1\nbatch = 1024\nin_flight = 1024\ncontext = 2048\n",
+                                           backend="cpu", model="random:openllama-3b", reps=1), status=2)
+        self.assertIn("large: its ranks need at least", run.err)
+        self.assertFalse(self.results.exists())
 
 
 if __name__ == "__main__":

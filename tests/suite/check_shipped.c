@@ -96,6 +96,25 @@ START_TEST(llama_bench_has_the_points_of_the_other_tools)
 }
 END_TEST
 
+/* A ladder of rates with limits: few of its points are launched. */
+START_TEST(knee_searches_among_rates_that_differ_in_nothing_else)
+{
+	struct lsb_suite *suite = read_shipped("knee");
+
+	ck_assert_uint_ge(suite->n_points, 8);
+	for (size_t i = 0; i < suite->n_points; i++) {
+		const struct lsb_point *p = &suite->points[i];
+
+		ck_assert_str_eq(p->search, "knee");
+		ck_assert_ptr_eq(strstr(p->arrivals, "poisson:"), p->arrivals);
+		ck_assert_uint_gt(p->slo_ttft_ns, 0);
+		ck_assert_uint_ge(p->reps, 6);
+		ck_assert_uint_eq(p->batch, suite->points[0].batch);
+	}
+	lsb_suite_free(suite);
+}
+END_TEST
+
 START_TEST(smoke_is_small)
 {
 	struct lsb_suite *suite = read_shipped("smoke");
@@ -183,6 +202,7 @@ int main(void)
 	tcase_add_test(tc, weak_scaling_is_five_prompts_a_node);
 	tcase_add_test(tc, batch_sweep_has_one_node_at_each_batch);
 	tcase_add_test(tc, llama_bench_has_the_points_of_the_other_tools);
+	tcase_add_test(tc, knee_searches_among_rates_that_differ_in_nothing_else);
 	tcase_add_test(tc, smoke_is_small);
 	tcase_add_test(tc, transports_differ_in_nothing_else);
 	tcase_add_test(tc, links_measures_every_wait_mode_with_and_without_pauses);

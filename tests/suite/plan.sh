@@ -34,6 +34,8 @@ expect 0 '"estimated_s"' "$suites/smoke.ini" --json
 expect 0 "$suites/smoke.ini:11" "$suites/smoke.ini" --origins
 expect 0 'TOO SMALL: context = 20' "$suites/smoke.ini" --set context=20
 expect 0 'asks for up to 200 new tokens, which max_new = 128 cuts' "$suites/llama_bench.ini" --set 'mixed.workload.tg=200'
+expect 0 'of weights and cache on all ranks; this machine has' "$suites/smoke.ini"
+expect 0 'DOES NOT FIT, and will be refused' "$suites/smoke.ini" --set context=1048576 --set batch=1024
 expect 0 '(computing alone, at 100 GMAC/s a thread, as given' "$suites/smoke.ini" --rate 100
 expect 2 'has 25 layers, the model has 26' "$suites/smoke.ini" --set nodes=2 --set split=20+5
 expect 2 '27 stages cannot share 26 layers' "$suites/smoke.ini" --set nodes=27

@@ -27,6 +27,7 @@ struct lsb_plan_facts {
 	double prompt_mean_tok, generated_mean_tok;
 	int64_t cut_max_new; /* the workload's longest answer, if longer than the point's max_new; else 0 */
 	uint64_t kv_bytes_per_layer; /* of a rank's cache */
+	uint64_t memory_bytes;	     /* of all ranks on this machine, at least; 0: not this machine's */
 	uint64_t context;	     /* positions of a slot */
 	uint64_t wanted_context;     /* longest prompt and answer together */
 	uint64_t model_context;	     /* what the model was trained for */

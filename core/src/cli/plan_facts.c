@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "cli/cli.h"
 #include "cli/plan.h"
+#include "launch/memory.h"
 #include "suite/split.h"
 
 static double number_of(const json_t *object, const char *key)
@@ -136,6 +137,7 @@ int lsb_plan_facts_find(const struct lsb_point *p, const json_t *reply, const st
 		return rc;
 	}
 	measure_cache(p, model, f);
+	f->memory_bytes = lsb_point_memory(p, model, f->context, f->layers);
 	for (uint32_t s = 0; s < p->stages; s++)
 		f->mac += f->stage_mac[s] * p->prompts;
 	if (rate->macs_per_s > 0)

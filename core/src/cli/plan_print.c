@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "cli/plan.h"
+#include "launch/memory.h"
 #include "suite/baseline.h"
 
 static uint64_t count_launches(const struct lsb_suite *suite, int most)
@@ -82,6 +83,13 @@ static void print_shape(const struct lsb_point *p, const struct lsb_plan_facts *
 		print_bytes(f->kv_bytes_per_layer * f->layers[s]);
 	}
 	puts(p->stages > 1 ? " on the ranks of each pipeline" : " on each rank");
+	if (f->memory_bytes) {
+		fputs("    memory: at least ", stdout);
+		print_bytes(f->memory_bytes);
+		fputs(" of weights and cache on all ranks; this machine has ", stdout);
+		print_bytes(lsb_machine_memory());
+		puts(f->memory_bytes > lsb_machine_memory() ? ": DOES NOT FIT, and will be refused" : "");
+	}
 	if (f->context < f->wanted_context)
 		printf("    TOO SMALL: context = %" PRIu64 ", the longest request needs %" PRIu64 "\n",
 		       f->context, f->wanted_context);
@@ -196,6 +204,7 @@ static void describe_shape(const struct lsb_point *p, const struct lsb_plan_fact
 	json_object_set_new(out, "layers", layers);
 	json_object_set_new(out, "stage_mac_per_request", macs);
 	json_object_set_new(out, "kv_bytes", cache);
+	json_object_set_new(out, "memory_bytes", json_integer((json_int_t)f->memory_bytes));
 	json_object_set_new(out, "context", json_integer((json_int_t)f->context));
 	json_object_set_new(out, "prompt_tokens",
 			    json_pack("{s:i, s:f, s:i}", "min", (int)f->prompt_min_tok, "mean",

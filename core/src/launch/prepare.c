@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "launch/arrivals.h"
 #include "launch/choose.h"
+#include "launch/memory.h"
 #include "launch/layers.h"
 #include "launch/provenance.h"
 #include "plugin/inspect.h"
@@ -328,6 +329,8 @@ static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct 
 		rc = choose_context(point, model, &lengths, &to->context, err);
 	if (rc == LSB_OK)
 		rc = choose_layers(p, to, answer, &lengths, err);
+	if (rc == LSB_OK)
+		rc = lsb_check_memory(point, model, to->context, to->layers, err);
 	if (rc == LSB_OK)
 		rc = note_provenance(p, point, answer, err);
 	if (rc == LSB_OK)

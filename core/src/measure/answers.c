@@ -11,7 +11,8 @@ enum { PERIOD_MAX = 16, PERIODS_LEAST = 3, LOOP_LEAST = 12 };
 
 struct tally {
 	double *lengths; /* [n] */
-	size_t n, n_empty, n_at_once, n_repeated;
+	double asked;	 /* sum of limits */
+	size_t n, n_limited, n_empty, n_at_once, n_repeated;
 	json_t *sums, *counts; /* by score */
 };
 
@@ -53,6 +54,8 @@ static void add_answer(struct tally *t, const json_t *request)
 	json_t *score;
 
 	t->lengths[t->n++] = tokens;
+	t->asked += lsb_look_number(request, "max_new");
+	t->n_limited += json_object_get(request, "max_new") != NULL; /* not in old journals */
 	t->n_empty += (size_t)is_empty(lsb_look_text(request, "text"));
 	t->n_at_once += tokens <= 1 && lsb_look_is(request, "finish", "stop");
 	t->n_repeated += (size_t)lsb_answer_is_repeated(json_object_get(request, "ids"));
@@ -79,6 +82,8 @@ static void set_metrics(json_t *metrics, struct tally *t)
 	set(metrics, "answer_tokens_min", t->lengths[0]);
 	set(metrics, "answer_tokens_p50", lsb_median(t->lengths, t->n));
 	set(metrics, "answer_tokens_max", t->lengths[t->n - 1]);
+	if (t->n_limited == t->n)
+		set(metrics, "asked_tokens", t->asked);
 	set(metrics, "empty_share", (double)t->n_empty / n);
 	set(metrics, "at_once_share", (double)t->n_at_once / n);
 	set(metrics, "repeated_share", (double)t->n_repeated / n);

@@ -13,6 +13,7 @@
  * (docs/journal.md):
  *
  *	answer_tokens_mean, _min, _p50, _max	generated tokens of an answer
+ *	asked_tokens		sum of the requests' own limits, where all tell theirs
  *	empty_share		answers without a visible character
  *	at_once_share		answers that end with their first token, by the model's own will
  *	repeated_share		answers that end in a loop, see lsb_answer_is_repeated

@@ -135,8 +135,9 @@ enum lsb_outcome lsb_plausible_tokens(const struct lsb_plausible *look, char **w
 {
 	const size_t n = json_array_size(json_object_get(look->point, "rounds"));
 	const int is_fixed = lsb_look_is(look->point, "stop", "length");
-	const double asked =
-		lsb_look_number(look->point, "prompts") * lsb_look_number(look->point, "max_new");
+	const double most = lsb_look_number(look->point, "prompts") * lsb_look_number(look->point, "max_new");
+	const int tells =
+		lsb_look_metric(look->point, "asked_tokens") != NULL; /* requests have limits of their own */
 	int some_failed = 0;
 
 	if (!lsb_look_metric(look->point, "prompt_tokens"))
@@ -144,6 +145,7 @@ enum lsb_outcome lsb_plausible_tokens(const struct lsb_plausible *look, char **w
 	for (size_t i = 0; i < n; i++) {
 		const double success = lsb_plausible_sample(look->point, "success_rate", i);
 		const double generated = lsb_plausible_sample(look->point, "generated_tokens", i);
+		const double asked = tells ? lsb_plausible_sample(look->point, "asked_tokens", i) : most;
 
 		some_failed |= success < 1;
 		if (success >= 1 &&

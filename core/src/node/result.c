@@ -73,16 +73,17 @@ static json_t *request_json(const struct lsb_answered *answer, const struct lsb_
 	}
 	for (size_t i = 0; i < answer->n_scores; i++)
 		json_object_set_new(scores, answer->scores[i].name, json_real(answer->scores[i].value));
-	return json_pack("{s:i, s:o, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}",
-			 "i", (int)answer->index, "id", text_value(answer->id), "lane", (int)sequence->lane,
-			 "slot", (int)sequence->slot, "prompt_tokens", (int)sequence->n_prompt,
-			 "generated_tokens", (int)sequence->n_ids, "finish", finish_word(sequence->finish),
-			 "reason", answer->reason ? text_value(answer->reason) : json_null(), "arrival_ns",
-			 (json_int_t)(run_t0_ns + answer->arrival_ns), "admitted_ns",
-			 was_admitted ? json_integer((json_int_t)(run_t0_ns + sequence->admitted_ns))
-				      : json_null(),
-			 "first_ns", (json_int_t)answer->first_ns, "last_ns", (json_int_t)answer->last_ns,
-			 "token_ns", times, "ids", ids, "text", text_value(answer->text), "scores", scores);
+	return json_pack(
+		"{s:i, s:o, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "i",
+		(int)answer->index, "id", text_value(answer->id), "lane", (int)sequence->lane, "slot",
+		(int)sequence->slot, "prompt_tokens", (int)sequence->n_prompt, "max_new",
+		(int)answer->max_new, "generated_tokens", (int)sequence->n_ids, "finish",
+		finish_word(sequence->finish), "reason",
+		answer->reason ? text_value(answer->reason) : json_null(), "arrival_ns",
+		(json_int_t)(run_t0_ns + answer->arrival_ns), "admitted_ns",
+		was_admitted ? json_integer((json_int_t)(run_t0_ns + sequence->admitted_ns)) : json_null(),
+		"first_ns", (json_int_t)answer->first_ns, "last_ns", (json_int_t)answer->last_ns, "token_ns",
+		times, "ids", ids, "text", text_value(answer->text), "scores", scores);
 }
 
 static void set_string(json_t *object, const char *key, const char *value)

@@ -169,14 +169,15 @@ static json_t *model_describe(const struct lsb_backend_info *i)
 	char name[LSB_MODEL_NAME_MAX];
 
 	(void)snprintf(name, sizeof(name), "%.*s", LSB_MODEL_NAME_MAX - 1, i->model_name);
-	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "name",
 			 lsb_answer_text(name), "layers", (json_int_t)i->layers, "hidden",
 			 (json_int_t)i->hidden_size, "hidden_elem", (json_int_t)i->hidden_elem, "vocab",
 			 (json_int_t)i->vocabulary, "context", (json_int_t)i->context, "layer_macs",
 			 (json_int_t)i->layer_macs, "head_macs", (json_int_t)i->head_macs, "layer_bytes",
 			 (json_int_t)i->layer_bytes, "head_bytes", (json_int_t)i->head_bytes,
 			 "kv_bytes_per_position", (json_int_t)i->kv_bytes_per_position, "invariant_over",
-			 (json_int_t)i->invariant_over);
+			 (json_int_t)i->invariant_over, "in_host_memory",
+			 (i->mem_kinds & ~(1u << LSB_MEM_HOST)) == 0);
 }
 
 char *lsb_answer_model_path(const char *base, const char *model)

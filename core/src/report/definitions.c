@@ -28,6 +28,7 @@ static const struct lsb_definition metrics[] = {
 	{ "answer_tokens_min", "of the shortest answer" },
 	{ "answer_tokens_p50", "of the median answer" },
 	{ "answer_tokens_max", "of the longest answer" },
+	{ "asked_tokens", "new tokens that completed requests were limited to, in all" },
 	{ "empty_share", "completed requests whose answer has no visible character / completed requests" },
 	{ "at_once_share", "completed requests that the model ended with its first token, likewise" },
 	{ "repeated_share", "completed requests whose answer ends in a loop (up to 16 tokens, at least 3 "
