@@ -10,9 +10,9 @@ enum { LAYERS = 12, HIDDEN = 64, VOCABULARY = 258, SLOTS = 4, CONTEXT = 64, STEP
 
 /* As in backend_null.c; the descriptor's options_size guards against drift. */
 struct null_options {
-	uint64_t step_ns, layer_ns, token_ns;
+	uint64_t step_ns, layer_ns, token_ns, slow_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
-	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices;
+	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices, slow_rank;
 	uint32_t mode, mem, async, reserved;
 };
 
@@ -38,7 +38,7 @@ static void setup(void)
 	host = testhost(NULL);
 	options = (struct null_options){ .layers = LAYERS, .hidden = HIDDEN, .vocabulary = VOCABULARY };
 	options.fail_at = options.hang_at = options.exit_at = options.kill_at = options.stop_at = -1;
-	options.fail_rank = -1;
+	options.fail_rank = options.slow_rank = -1;
 }
 
 /* `layers`: of each stage, 0-terminated unless there are STAGES_MAX. */
