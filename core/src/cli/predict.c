@@ -23,7 +23,7 @@ static const char help[] =
 	"  --replicas N        pipelines side by side\n"
 	"  --batch LIST        sequences that step together\n"
 	"  --in-flight LIST    groups on their way at once; default: one a stage if it was so\n"
-	"  --split A,B,...     layers of each stage; default: as `split = auto` would\n"
+	"  --split A,B,...     layers of each stage; default: by arithmetic, as `lsbench plan` shows\n"
 	"  --link latency=TIME[,bandwidth=SIZE]   links of that kind, in bytes a second\n"
 	"  --chunk N, --prompts N, --max-new N    the work\n"
 	"  --apart             each rank on a machine of its own, like this one\n"
@@ -216,7 +216,7 @@ static int open_predictor(const struct request *r, struct lsb_predictor **out, s
 
 /* --- answers ------------------------------------------------------------------------------ */
 
-/* Stages and replicas of `nodes` ranks, 0: as they were; their layers as a suite's `split = auto` has them.
+/* Stages and replicas of `nodes` ranks, 0: as they were; their layers as `lsbench plan` deals them.
  */
 static int arrange(const struct lsb_predictor *p, const struct request *r, uint32_t nodes,
 		   struct lsb_predict_settings *s, uint32_t layers[STAGES_MAX], struct lsb_error *err)
