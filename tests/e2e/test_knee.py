@@ -6,8 +6,8 @@ import unittest
 
 import harness
 
-RATES = [2, 4, 8, 16, 32]
-# a request takes four steps of 50 ms: at 32 a second the last of twelve waits for two seconds, whatever the machine does
+RATES = [4, 8, 16, 32, 64]
+# a request takes four steps of 50 ms: at 64 a second the last of twelve waits for two seconds, whatever the machine does
 LOAD = f"""[case load]
 search = knee
 sweep.arrivals = {", ".join(f"fixed:{rate}/s" for rate in RATES)}
@@ -57,10 +57,10 @@ class Test(harness.Case):
         self.assertEqual(self.journal(), before)
 
     def test_rates_without_a_search_have_all_their_launches(self):
-        self.run_suite(self.suite(LOAD.replace("search = knee\n", "").replace("fixed:4/s, fixed:8/s, fixed:16/s, ", "")))
+        self.run_suite(self.suite(LOAD.replace("search = knee\n", "").replace("fixed:8/s, fixed:16/s, fixed:32/s, ", "")))
         summary = self.summary()
         self.assertEqual([p["launches"] for p in summary["points"]], [2, 2])
-        self.assertEqual(summary["knees"][0]["ceiling"], 32 if summary["points"][0]["slo"]["met"] else 2)
+        self.assertEqual(summary["knees"][0]["ceiling"], 64 if summary["points"][0]["slo"]["met"] else 4)
         self.assertIs(summary["points"][1]["slo"]["met"], False)
 
     def test_limits_are_no_factors(self):
