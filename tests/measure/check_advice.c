@@ -66,6 +66,38 @@ START_TEST(a_difference_that_was_not_seen_is_not_recommended)
 }
 END_TEST
 
+static void set_batching(size_t point, const char *batching)
+{
+	json_t *entry = json_array_get(json_object_get(run_header, "points"), point);
+	json_t *params = json_deep_copy(json_object_get(entry, "params"));
+
+	json_object_set_new(params, "batching", json_string(batching));
+	json_object_set_new(entry, "params", params);
+}
+
+/* Point "slots" is "one" again, but for its batching. */
+START_TEST(batching_that_is_faster_at_equal_slots_is_taken)
+{
+	const struct crafted points[] = {
+		CRAFTED_ONE,
+		{ "two", "pipeline", "strong", 2, 1, 2, 5, 6, "one", NULL, NULL, "two", 0 },
+		{ "slots", "one", "strong", 1, 1, 1, 5, 6, "slots", NULL, NULL, "slots", 0 },
+	};
+
+	json_decref(run_header);
+	run_header = crafted_header(points, 3);
+	run_add(&points[2], 10, 10, 250); /* "one" takes 16 s */
+	run_summarise();
+	ck_assert_ptr_null(recommended("batching", "measured"));
+	set_batching(0, "static");
+	set_batching(2, "continuous");
+	run_summarise();
+	assert_says(recommended("batching", "measured"), "Take batching continuous");
+	ck_assert_double_eq_tol(
+		json_number_value(json_object_get(recommended("batching", "measured"), "gain")), 1.6, 1e-9);
+}
+END_TEST
+
 START_TEST(nodes_that_are_faster_are_kept)
 {
 	add_means(12, 15);
@@ -145,6 +177,7 @@ static TCase *advice(void)
 
 	tcase_add_checked_fixture(tc, run_set_up, run_tear_down);
 	tcase_add_test(tc, a_difference_that_was_not_seen_is_not_recommended);
+	tcase_add_test(tc, batching_that_is_faster_at_equal_slots_is_taken);
 	tcase_add_test(tc, nodes_that_are_faster_are_kept);
 	tcase_add_test(tc, one_node_that_is_faster_silences_keep_the_nodes);
 	tcase_add_test(tc, a_busy_machine_is_told_first);

@@ -178,6 +178,7 @@ json_t *lsb_findings_recommendations(const json_t *summary, const json_t *grades
 			continue;
 		lsb_advise_batch(summary, point, list);
 		lsb_advise_larger_batch(summary, point, list);
+		lsb_advise_batching(summary, point, list);
 		lsb_advise_in_flight(point, list);
 		lsb_advise_split(point, list);
 		lsb_advise_transport(summary, point, list);

@@ -28,6 +28,7 @@ enum lsb_verdict_kind lsb_advice_verdict(const json_t *ratio);
 
 void lsb_advise_batch(const json_t *summary, const json_t *point, json_t *list); /* advice_batch.c */
 void lsb_advise_larger_batch(const json_t *summary, const json_t *point, json_t *list);
+void lsb_advise_batching(const json_t *summary, const json_t *point, json_t *list);
 void lsb_advise_in_flight(const json_t *point, json_t *list);
 void lsb_advise_split(const json_t *point, json_t *list); /* advice_pipeline.c */
 void lsb_advise_transport(const json_t *summary, const json_t *point, json_t *list);

@@ -4,6 +4,7 @@
  * in flight, the prompts that fill them.
  */
 #include <math.h>
+#include <string.h>
 
 #include "base/base.h"
 #include "measure/advice.h"
@@ -83,6 +84,50 @@ void lsb_advise_larger_batch(const json_t *summary, const json_t *point, json_t 
 			"waits for weights from memory and a larger batch reads them less often.",
 			lsb_finding_name(point), batch * 2, batch, run_s / (run_s - saved_s)),
 		"batch", "predicted", run_s / (run_s - saved_s), lsb_format("batch = %.0f", batch * 2));
+}
+
+/* --- batching --- */
+
+/* The same factors but for `batching`, which both name. */
+static int is_other_batching(const json_t *a, const json_t *b)
+{
+	json_t *mine = json_object_get(a, "params"), *theirs = json_object_get(b, "params"), *value;
+	const char *key;
+
+	if (!json_object_get(mine, "batching") || !json_object_get(theirs, "batching") ||
+	    json_equal(json_object_get(mine, "batching"), json_object_get(theirs, "batching")))
+		return 0;
+	json_object_foreach(mine, key, value)
+	{
+		if (strcmp(key, "batching") != 0 && !json_equal(value, json_object_get(theirs, key)))
+			return 0;
+	}
+	return 1;
+}
+
+/* The other batching at equal slots, where it was measured to give more tokens/s. */
+void lsb_advise_batching(const json_t *summary, const json_t *point, json_t *list)
+{
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "points"), i, other)
+	{
+		const char *batching = lsb_look_text(json_object_get(other, "params"), "batching");
+		struct lsb_verdict verdict;
+
+		if (!lsb_look_measured(other) || !is_other_batching(point, other))
+			continue;
+		lsb_verdict_points(other, point, "tokens_per_s", 1, &verdict);
+		if (verdict.kind != LSB_VERDICT_FASTER)
+			continue;
+		lsb_advise(list,
+			   lsb_finding("the other batching is faster at equal slots by the paired test",
+				       (const json_t *const[]){ other, point, NULL },
+				       "Take batching %s: %s gave %.2f times the tokens/s of %s.", batching,
+				       lsb_finding_name(other), verdict.ratio, lsb_finding_name(point)),
+			   "batching", "measured", verdict.ratio, lsb_format("batching = %s", batching));
+	}
 }
 
 /* --- prompts in flight --- */
