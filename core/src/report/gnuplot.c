@@ -65,7 +65,7 @@ static void first_complaint(const char *at, char out[128])
 /* It is not asked again, for this reason. */
 static int give_up(struct lsb_gnuplot *gnuplot, const char *why, struct lsb_error *err)
 {
-	(void)snprintf(gnuplot->why, sizeof(gnuplot->why), "%s", why);
+	(void)snprintf(gnuplot->why, sizeof(gnuplot->why), "%.*s", (int)sizeof(gnuplot->why) - 1, why);
 	return lsb_fail(err, LSB_EIO, 0, "%s", gnuplot->why);
 }
 
