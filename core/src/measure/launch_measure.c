@@ -422,8 +422,8 @@ const char *lsb_metric_unit(const char *name)
 {
 	static const struct {
 		const char *suffix, *unit;
-	} units[] = { { "_per_s", "1/s" }, { "_rps", "1/s" },	    { "_bps", "B/s" },
-		      { "_bytes", "B" },   { "_j_per_token", "J" }, { "_power_w", "W" }, { "_s", "s" } };
+	} units[] = { { "_per_s", "1/s" },     { "_rps", "1/s" },   { "_bps", "B/s" }, { "_bytes", "B" },
+		      { "_j_per_token", "J" }, { "_power_w", "W" }, { "_s", "s" } };
 	const size_t length = strlen(name);
 
 	for (size_t i = 0; i < LSB_COUNT(units); i++) {

@@ -50,8 +50,8 @@ struct lsb_session {
 	double cpu_s;	   /* processor time of this process in the run, all threads */
 	double runqueue_s; /* in the run, ready to run but without a core; -1: not known */
 	struct lsb_peaks peaks;
-	double energy_j;	    /* of this machine in the run; 0: not known */
-	uint64_t peak_memory_bytes; /* VmHWM when the run ended */
+	double energy_j;	      /* of this machine in the run; 0: not known */
+	uint64_t peak_memory_bytes;   /* VmHWM when the run ended */
 	struct lsb_counters counters; /* of the backend's device, in the run */
 	struct lsb_wire_counters wire;
 };

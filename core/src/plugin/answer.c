@@ -219,11 +219,8 @@ static const struct {
 	int (*answer)(const struct lsb_asker *to, const json_t *request, json_t **reply,
 		      struct lsb_error *err);
 } answers[] = {
-	{ "file", answer_file },
-	{ "describe", answer_describe },
-	{ "plan", lsb_answer_plan },
-	{ "costs", lsb_answer_costs },
-	{ "check", lsb_answer_check },
+	{ "file", answer_file },       { "describe", answer_describe }, { "plan", lsb_answer_plan },
+	{ "costs", lsb_answer_costs }, { "check", lsb_answer_check },
 };
 
 static int answer(const struct lsb_asker *to, const json_t *request, json_t **reply, struct lsb_error *err)

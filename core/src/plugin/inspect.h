@@ -30,9 +30,9 @@
  *     "model" = {"name", "layers", "hidden", "hidden_elem", "vocab", "context", "layer_macs", "head_macs",
  *                "layer_bytes", "head_bytes", "kv_bytes_per_position", "invariant_over"}
  *     "prompt_tokens", "max_new" = one number per request, min(prompts, count) of them.
- *   {"want": "costs", "folders", "base", "model", "backend": PLUGIN, "model_layers", "layers", "chunk", "batch",
- *    "positions", "ranks", "threads", "cpus"}    what steps of a last stage of so many `layers` take while
- *     `ranks` processes step at once, each on `threads` of `cpus` [ranks][threads]: chunks of prompts, and
+ *   {"want": "costs", "folders", "base", "model", "backend": PLUGIN, "model_layers", "layers", "chunk",
+ * "batch", "positions", "ranks", "threads", "cpus"}    what steps of a last stage of so many `layers` take
+ * while `ranks` processes step at once, each on `threads` of `cpus` [ranks][threads]: chunks of prompts, and
  *     decode steps of `batch` sequences that stand at about `positions`
  *     -> {"waived", "chunk_s", "batch_s": of one layer; "head_s": of the head, for a batch; "steps": timed}
  *

@@ -104,7 +104,8 @@ void lsb_derive_check(const struct lsb_source *source, const struct lsb_case *c,
 			p->distinct, p->prompts);
 	if (strcmp(p->search, "knee") == 0 && !has_rate_and_limit(p))
 		lsb_diagnose(source->diag, place_of(source, c, "search"),
-			     "search = knee needs a limit (slo.ttft, slo.tpot or slo.e2e) and rates to search among "
+			     "search = knee needs a limit (slo.ttft, slo.tpot or slo.e2e) and rates to "
+			     "search among "
 			     "(sweep.arrivals = poisson:1/s, poisson:2/s, ...)");
 	if (p->max_reps < p->reps)
 		lsb_diagnose(source->diag, place_of(source, c, "max_reps"),

@@ -45,7 +45,8 @@ static const struct lsb_suite_key case_keys[] = {
 		  "next request as they get free" },
 	{ "split", LSB_KEY_LAYERS, FACTOR, .def = "auto", CASE(split),
 	  .length_offset = offsetof(struct lsb_point, n_split), .unit = "layers",
-	  .help = "layers of each stage, as 16+14; auto: with which the run is shortest, by the times of a layer and the head" },
+	  .help = "layers of each stage, as 16+14; auto: with which the run is shortest, by the times of a "
+		  "layer and the head" },
 	{ "batch", LSB_KEY_COUNT, FACTOR, .def = "1", .min = 1, .max = 1024, CASE(batch), .unit = "sequences",
 	  .help = "sequences that step together as one group" },
 	{ "in_flight", LSB_KEY_COUNT, FACTOR, .def = "${stages}", .min = 1, .max = 1024, CASE(in_flight),

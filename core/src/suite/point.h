@@ -73,7 +73,7 @@ struct lsb_point {
 	uint64_t seed;
 	uint64_t slo_ttft_ns, slo_tpot_ns, slo_e2e_ns; /* limits of a request; 0: none */
 	double slo_share;			       /* of the requests that must keep them */
-	uint64_t timeout_ns, stall_timeout_ns; /* of a launch; of a stage loop that stands still */
+	uint64_t timeout_ns, stall_timeout_ns;	       /* of a launch; of a stage loop that stands still */
 	double temperature, top_p;
 	uint32_t top_k;
 	uint32_t *sizes; /* of kind = link: [n_sizes] bytes; the next three are of it too */

@@ -312,9 +312,8 @@ static void free_site(struct lsb_site *site)
 
 void lsb_point_free(struct lsb_point *p)
 {
-	char *const texts[] = { p->case_name, p->label,	   p->base,    p->model,	p->launcher,
-				p->order,     p->baseline, p->pair_by, p->keep_records, p->arrivals,
-				p->search };
+	char *const texts[] = { p->case_name, p->label,	  p->base,	   p->model,	p->launcher, p->order,
+				p->baseline,  p->pair_by, p->keep_records, p->arrivals, p->search };
 
 	for (size_t i = 0; i < LSB_COUNT(texts); i++)
 		free(texts[i]);
