@@ -59,6 +59,24 @@ START_TEST(batches_compare_with_batch_one_and_with_one_node_at_the_same_batch)
 }
 END_TEST
 
+/* With one slot there is no difference, so either may be the batch 1 of both. */
+START_TEST(baselines_batch_alike)
+{
+	struct lsb_suite *suite =
+		parse(HEAD "kind = replica\n[case one]\nreplicas = 1\n"
+			   "[case groups]\nreplicas = 1\nbatch = 4\n"
+			   "[case slots : groups]\nbatching = continuous\nsweep.replicas = 1, 2\n"
+			   "[case alone]\nreplicas = 2\nbatch = 8\nbatching = continuous\n"
+			   "[case alone_groups]\nreplicas = 1\nbatch = 8\n");
+
+	baselines_are(suite, "slots replicas=2", "slots replicas=1", "slots replicas=1", "none", "none");
+	baselines_are(suite, "slots replicas=1", "slots replicas=1", "slots replicas=1", "slots replicas=1",
+		      "one");
+	baselines_are(suite, "alone", "none", "none", "none", "none");
+	lsb_suite_free(suite);
+}
+END_TEST
+
 START_TEST(another_question_is_no_baseline)
 {
 	static const char *const keys[] = { "max_new = 3",	  "stop = eos",	     "model = n.gguf",

@@ -115,6 +115,32 @@ START_TEST(knee_searches_among_rates_that_differ_in_nothing_else)
 }
 END_TEST
 
+/* Replicas against one, at each way of batching; whoever comes under load is asked for limits. */
+START_TEST(data_parallel_sets_replicas_beside_one_that_batches_alike)
+{
+	struct lsb_suite *suite = read_shipped("data_parallel");
+
+	ck_assert_uint_eq(suite->n_points, 14);
+	for (size_t i = 0; i < suite->n_points; i++) {
+		const struct lsb_baselines b = lsb_baselines_find(suite->points, suite->n_points, i);
+		const struct lsb_point *p = &suite->points[i];
+
+		ck_assert_uint_eq(p->stages, 1);
+		ck_assert_uint_ge(p->reps, 6);
+		if (p->kind == LSB_CASE_INFER) {
+			ck_assert_uint_gt(p->slo_ttft_ns, 0);
+			continue;
+		}
+		ck_assert_int_eq(p->kind, LSB_CASE_REPLICA);
+		ck_assert_int_ge(b.equal_batch, 0);
+		ck_assert_uint_eq(suite->points[b.equal_batch].replicas, 1);
+		ck_assert_int_eq(suite->points[b.equal_batch].batching, p->batching);
+		ck_assert_int_ge(b.batch_one, 0);
+	}
+	lsb_suite_free(suite);
+}
+END_TEST
+
 START_TEST(smoke_is_small)
 {
 	struct lsb_suite *suite = read_shipped("smoke");
@@ -203,6 +229,7 @@ int main(void)
 	tcase_add_test(tc, batch_sweep_has_one_node_at_each_batch);
 	tcase_add_test(tc, llama_bench_has_the_points_of_the_other_tools);
 	tcase_add_test(tc, knee_searches_among_rates_that_differ_in_nothing_else);
+	tcase_add_test(tc, data_parallel_sets_replicas_beside_one_that_batches_alike);
 	tcase_add_test(tc, smoke_is_small);
 	tcase_add_test(tc, transports_differ_in_nothing_else);
 	tcase_add_test(tc, links_measures_every_wait_mode_with_and_without_pauses);

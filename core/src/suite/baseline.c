@@ -50,6 +50,7 @@ static ptrdiff_t search(const struct lsb_point *points, size_t n, const struct l
 		if (c->kind == LSB_CASE_LINK || c->nodes != want->nodes || c->batch != want->batch ||
 		    (want->in_flight && c->in_flight != want->in_flight) || c->threads != want->threads ||
 		    c->prompts != want->prompts || !same_question(c, p) ||
+		    (c->batch > 1 && c->batching != p->batching) || /* one slot is refilled either way */
 		    (want->case_name && strcmp(c->case_name, want->case_name) != 0) ||
 		    (want->transport && !same_plugin(&c->transport, want->transport)))
 			continue;
