@@ -21,7 +21,8 @@ def suite(cases, mpirun, site="", **defaults):
 
 def loopback_bytes():
     """What has been sent over the loopback interface so far."""
-    line = next(row for row in open("/proc/net/dev") if row.strip().startswith("lo:"))
+    with open("/proc/net/dev", encoding="ascii") as devices:
+        line = next(row for row in devices if row.strip().startswith("lo:"))
     return int(line.split(":")[1].split()[8])
 
 
@@ -219,23 +220,32 @@ class Test(engines.Case):
         self.assertRegex(self.points()["sick"]["reason"], "rank 1 on .*signal 9")
         self.assertEqual(self.points()["healthy"]["status"], "ok")
 
-    def test_routes_of_mpich_carry_what_they_say(self):
+    def mpich_route(self, via):
+        """A link measured over one of MPICH's routes: how the run ended, and what the ranks wrote into their logs."""
         plugins, missing = engines.other_mpi(self.folder, "mpich")
         if missing:
             self.skipTest(missing)
-        before = loopback_bytes()
-        self.run_suite("[suite]\nname = routes\n[defaults]\nkind = link\nnodes = 2\nreps = 1\nhosts = site\n"
-                       "iterations = 100\nsizes = 1MiB\nlauncher = mpirun\norder = sequential\n"
-                       "[transport near]\nplugin = mpi\nvia = shm\n[transport far]\nplugin = mpi\nvia = tcp\n"
-                       "[case a]\nsweep.transport = near, far\n[hosts site]\nmpirun = mpirun.mpich\n",
-                       "--plugins", plugins)
+        run = self.start("[suite]\nname = routes\n[defaults]\nkind = link\nnodes = 2\nreps = 1\nhosts = site\n"
+                         "iterations = 100\nsizes = 1MiB\nlauncher = mpirun\n"
+                         f"[transport route]\nplugin = mpi\nvia = {via}\n[case a]\ntransport = route\n"
+                         "[hosts site]\nmpirun = mpirun.mpich\n", "--plugins", plugins)
+        run.process.communicate(timeout=harness.PATIENCE_S)
         self.vanish()
-        logs = "".join(path.read_text() for path in sorted((self.results / "logs").glob("*.log")))
+        logs = sorted((self.results / "logs").glob("*.log"))
+        return run.process.returncode, "".join(path.read_text() for path in logs)
+
+    def test_shared_memory_of_mpich_carries_a_link(self):
+        status, logs = self.mpich_route("shm")
+        self.assertEqual(status, 0, self.reasons())
         self.assertRegex(logs, "MPICH.*its shared memory: rank 0 of 2")
+
+    def test_tcp_of_mpich_goes_over_the_network(self):
+        """Whether it also ends is MPICH's: its MPI_Finalize may hang after all results (docs/transports.md)."""
+        before = loopback_bytes()
+        status, logs = self.mpich_route("tcp")
+        self.assertIn(status, (0, 1))
         self.assertRegex(logs, "MPICH.*its TCP: rank 1 of 2")
-        sent = sum(rank["bytes_sent"] for line in self.journal()[1:] for rank in line["ranks"])
-        self.assertGreater(sent, 1 << 20)
-        self.assertGreaterEqual(loopback_bytes() - before, sent, "the messages did not go over the network")
+        self.assertGreaterEqual(loopback_bytes() - before, 2 * 100 << 20, "not a hundred messages each way")
 
     def test_no_mpirun_waives_the_point(self):
         self.run_suite(suite("[case a]\nnodes = 2\nreps = 1\n", "mpirun-that-is-not-there"))

@@ -115,7 +115,7 @@ int lsb_link_poll(struct lsb_link *link, uint64_t deadline_ns, struct lsb_error 
 	rc = link->transport->ops.transport.wait_any(link->transport_handle, link->requests, link->n_pending,
 						     deadline_ns, link->done, &n_done, err);
 	if (rc == LSB_ETIMEDOUT || (rc == LSB_EPEER && may_go_on(link, n_done)))
-		err->msg[0] = '\0'; /* no failure: it must not explain a later one */
+		*err = (struct lsb_error){ 0 }; /* no failure, and nobody may take it for one later */
 	else if (rc)
 		return lsb_plugin_result(link->transport, "wait_any", rc, err);
 	if (n_done > link->n_pending)
