@@ -146,10 +146,23 @@ static double imbalance_s(const json_t *launch, const json_t *peaks)
 				      : NAN;
 }
 
+/*
+ * What ranks have left of the run when their own pipeline has ended. Replicas do not wait
+ * for each other, so it is in no ledger; imbalance_s counts what unequal ones make of it.
+ */
+static double ended_early_s(const json_t *launch)
+{
+	const json_t *run = json_object_get(json_object_get(launch, "metrics"), "run_s");
+
+	return json_array_size(json_object_get(launch, "schedule")) > 1
+		       ? fmax(0, json_number_value(run) - over_ranks(launch, "wall_s"))
+		       : 0;
+}
+
 /* Where clocks do not tell a wait from a transfer, it counts as a wait. */
 static double late_s(const json_t *launch, const json_t *peaks)
 {
-	return over_ranks(launch, "wait_s") + over_ranks(launch, "wait_transfer_s") -
+	return over_ranks(launch, "wait_s") + over_ranks(launch, "wait_transfer_s") + ended_early_s(launch) -
 	       bubble_s(launch, peaks) - imbalance_s(launch, peaks);
 }
 

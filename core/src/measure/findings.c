@@ -12,6 +12,7 @@
 #include "measure/flags.h"
 #include "measure/knee.h"
 #include "measure/look.h"
+#include "measure/losses.h"
 #include "measure/outputs.h"
 #include "measure/plausible.h"
 #include "measure/replicas.h"
@@ -239,7 +240,7 @@ static void say_predicted(const json_t *summary, const json_t *point, json_t *li
 	if (!json_is_object(predicted))
 		return;
 	add_share(&text, shares, "bubble", "pipeline bubble");
-	add_share(&text, shares, "imbalance", "uneven stages");
+	add_share(&text, shares, "imbalance", lsb_losses_uneven(point));
 	add_share(&text, shares, "link", "link");
 	add_share(&text, shares, "memory", "memory shared");
 	lsb_text_add(&text, ", remainder %.0f %%", lsb_look_number(predicted, "remainder_share") * 100);
@@ -258,6 +259,9 @@ static void say_equal(const json_t *summary, const json_t *point, const char *na
 	char shown[64];
 
 	if (!baseline || baseline == point || lsb_look_number(point, "nodes") < 2)
+		return;
+	/* the same point is its baseline at equal batch: that has been said */
+	if (json_equal(json_object_get(baseline, "id"), lsb_look_scaling(point, "baseline")))
 		return;
 	keep(list, lsb_finding("points of several nodes beside one node with the same means",
 			       (const json_t *const[]){ point, baseline, NULL },

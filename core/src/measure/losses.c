@@ -80,10 +80,15 @@ static int take_apart(const json_t *point, const json_t *baseline, size_t i, siz
 	return isfinite(out->lost_s[REST]) && isfinite(grown_s) && out->run_s > 0;
 }
 
+const char *lsb_losses_uneven(const json_t *point)
+{
+	return lsb_look_number(point, "stages") > 1 ? terms[IMBALANCE].words : "uneven replicas";
+}
+
 /* {"name", "words", "s", "share", "speedup", "gain", "ci95"}: of the pair `typical`, its interval over all.
  */
 static json_t *term_json(const struct pair *pairs, size_t n, const struct pair *typical, enum term term,
-			 double p)
+			 double p, const char *words)
 {
 	const double lost_s = typical->lost_s[term], run_s = typical->run_s;
 	double *shares = malloc((n + 1) * sizeof(*shares));
@@ -98,9 +103,8 @@ static json_t *term_json(const struct pair *pairs, size_t n, const struct pair *
 			ci = json_pack("[f, f]", interval.lo, interval.hi);
 	}
 	free(shares);
-	return json_pack("{s:s, s:s, s:f, s:f, s:f, s:o, s:o}", "name", terms[term].name, "words",
-			 terms[term].words, "s", lost_s, "share", lost_s / run_s, "speedup",
-			 p * lost_s / run_s, "gain",
+	return json_pack("{s:s, s:s, s:f, s:f, s:f, s:o, s:o}", "name", terms[term].name, "words", words, "s",
+			 lost_s, "share", lost_s / run_s, "speedup", p * lost_s / run_s, "gain",
 			 lost_s > 0 && lost_s < run_s ? json_real(run_s / (run_s - lost_s)) : json_null(),
 			 "ci95", ci ? ci : json_null());
 }
@@ -184,7 +188,9 @@ static void add_losses(const json_t *point, const json_t *baseline, json_t *boun
 		typical = typical_of(pairs, n);
 		list = json_array();
 		for (int k = 0; k < TERMS; k++)
-			json_array_append_new(list, term_json(pairs, n, &typical, (enum term)k, p));
+			json_array_append_new(
+				list, term_json(pairs, n, &typical, (enum term)k, p,
+						k == IMBALANCE ? lsb_losses_uneven(point) : terms[k].words));
 		json_object_set_new(bounds, "losses",
 				    json_pack("{s:O, s:f, s:f, s:f, s:f, s:I, s:o}", "baseline",
 					      json_object_get(baseline, "id"), "ideal_s", typical.ideal_s,

@@ -114,7 +114,10 @@ static void losses_list(const struct lsb_page *page, const json_t *point, const 
 
 		if (!(fabs(seconds) >= 0.005 * run_s))
 			continue;
-		item(page, losses[i].class, seconds, run_s, losses[i].words);
+		item(page, losses[i].class, seconds, run_s,
+		     strcmp(losses[i].name, "imbalance") == 0 && lsb_number(point, "stages") <= 1
+			     ? "uneven replicas: the run ends when the last of them does"
+			     : losses[i].words);
 		if (losses[i].key && lsb_ledger_is_shown(point))
 			by_rank(page->to, point, losses[i].key);
 		if (seconds < 0)
