@@ -143,6 +143,7 @@ int main(void)
 	tcase_add_test(tc, strong_scaling_has_three_one_node_baselines);
 	tcase_add_test(tc, weak_scaling_compares_with_the_prompts_of_one_node);
 	tcase_add_test(tc, batches_compare_with_batch_one_and_with_one_node_at_the_same_batch);
+	tcase_add_test(tc, baselines_batch_alike);
 	tcase_add_loop_test(tc, another_question_is_no_baseline, 0, 16);
 	tcase_add_test(tc, transport_and_launcher_do_not_matter_to_one_node);
 	tcase_add_test(tc, baseline_key_names_the_case_or_none);
