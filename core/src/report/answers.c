@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "measure/quality.h"
+#include "measure/summary.h"
 #include "report/html.h"
 
 static const json_t *comparisons_of(const json_t *point)
@@ -55,15 +56,9 @@ static const char *against_words(const char *against)
 
 static const char *label_of(const json_t *summary, const char *id)
 {
-	const json_t *point;
-	size_t i;
+	const json_t *point = lsb_summary_point(summary, id);
 
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		if (strcmp(lsb_text_of(point, "id"), id) == 0)
-			return lsb_text_of(point, "label");
-	}
-	return id;
+	return point ? lsb_text_of(point, "label") : id;
 }
 
 /* "rouge1 -0.012 [-0.02, -0.003]: lower" */

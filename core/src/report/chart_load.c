@@ -2,9 +2,9 @@
 /* A latency over the rate of arrivals, its limit, and where the knee is. */
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "measure/slo.h"
+#include "measure/summary.h"
 #include "report/chart.h"
 #include "report/parts.h"
 
@@ -13,19 +13,6 @@ struct curve {
 	double highest, least, most;
 	size_t n;
 };
-
-static const json_t *point_of(const json_t *summary, const char *id)
-{
-	const json_t *point;
-	size_t i;
-
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		if (strcmp(lsb_text_of(point, "id"), id) == 0)
-			return point;
-	}
-	return NULL;
-}
 
 static const json_t *quantile_of(const json_t *point, const char *latency, const char *quantile)
 {
@@ -99,7 +86,8 @@ int lsb_chart_load(const json_t *summary, const json_t *knee, const char *latenc
 	(void)snprintf(key, sizeof(key), "%s_s", latency);
 	json_array_foreach(points, i, id)
 	{
-		const json_t *point = point_of(summary, json_is_string(id) ? json_string_value(id) : "");
+		const json_t *point =
+			json_is_string(id) ? lsb_summary_point(summary, json_string_value(id)) : NULL;
 
 		limit_s = lsb_number(json_object_get(point, "slo"), key);
 		add_point(&c, point, latency);

@@ -3,21 +3,14 @@
  * checks. */
 #include <string.h>
 
+#include "measure/summary.h"
 #include "report/html.h"
 
 enum { SENTENCES_SHOWN = 7 }; /* at once: the most important come first */
 
 static const json_t *point_of(const struct lsb_page *page, const char *id)
 {
-	const json_t *point;
-	size_t i;
-
-	json_array_foreach(json_object_get(page->summary, "points"), i, point)
-	{
-		if (*id && strcmp(lsb_text_of(point, "id"), id) == 0)
-			return point;
-	}
-	return NULL;
+	return *id ? lsb_summary_point(page->summary, id) : NULL;
 }
 
 static const json_t *findings(const struct lsb_page *page, const char *key)
