@@ -56,7 +56,7 @@ int main(int argc, char **argv)
 			   .bare_window = bare_window };
 	const char *file =
 		speed_arguments(&s, argc, argv, LSB_BINARY_DIR "/plugins/lsbench-transport-mpi.so");
-	const struct mpi_options options = { .wait = s.wait, .spin_ns = SPEED_SPIN_NS, .nap_ns = 100000 };
+	const struct mpi_options options = { .wait = s.wait, .nap_ns = 100000 };
 
 	speed_open(&s, file, &options, NULL);
 	speed_compare(&s);

@@ -49,8 +49,8 @@ static void bare_send(struct speed *s, size_t bytes)
 
 static void bare_receive(struct speed *s, size_t bytes)
 {
-	const uint64_t begun = s->wait == SPEED_HYBRID ? speed_now() : 0;
-	int flags = s->wait == SPEED_BLOCK ? MSG_WAITALL : MSG_DONTWAIT;
+	const uint64_t begun = s->wait.how == WAIT_HYBRID ? speed_now() : 0;
+	int flags = s->wait.how == WAIT_BLOCK ? MSG_WAITALL : MSG_DONTWAIT;
 
 	for (size_t got = 0; got < bytes;) {
 		const ssize_t n = recv(fd_of(s), s->in + got, bytes - got, flags);
@@ -59,7 +59,7 @@ static void bare_receive(struct speed *s, size_t bytes)
 			speed_die("recv");
 		if (n > 0)
 			got += (size_t)n;
-		else if (s->wait == SPEED_HYBRID && speed_now() - begun > SPEED_SPIN_NS)
+		else if (s->wait.how == WAIT_HYBRID && speed_now() - begun > s->wait.spin_ns)
 			flags = MSG_WAITALL;
 	}
 }
@@ -113,11 +113,9 @@ int main(int argc, char **argv)
 	const char *file =
 		speed_arguments(&s, argc, argv, LSB_BINARY_DIR "/plugins/lsbench-transport-" PLUGIN ".so");
 #ifdef BENCH_SHM
-	const struct shm_options options = { .wait = s.wait,
-					     .spin_ns = SPEED_SPIN_NS,
-					     .ring_bytes = 1 << 20 };
+	const struct shm_options options = { .wait = s.wait, .ring_bytes = 1 << 20 };
 #else
-	const struct tcp_options options = { .wait = s.wait, .nodelay = 1, .spin_ns = SPEED_SPIN_NS };
+	const struct tcp_options options = { .wait = s.wait, .nodelay = 1 };
 #endif
 	int fds[2], status = 0;
 	pid_t child;

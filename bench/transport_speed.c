@@ -258,7 +258,7 @@ const char *speed_arguments(struct speed *s, int argc, char **argv, const char *
 					       { 0 } };
 	int option, wrong = 0;
 
-	s->wait = SPEED_HYBRID;
+	s->wait = (struct wait_options){ .how = WAIT_HYBRID, .spin_ns = 50000 };
 	s->rounds = 21;
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
 		if (option == 'r')
@@ -268,9 +268,9 @@ const char *speed_arguments(struct speed *s, int argc, char **argv, const char *
 		else if (option == 'b')
 			s->bandwidth_only = 1;
 		else if (option == 'w' && optarg[0] && strchr("bph", optarg[0]))
-			s->wait = optarg[0] == 'b'   ? SPEED_BLOCK
-				  : optarg[0] == 'p' ? SPEED_POLL
-						     : SPEED_HYBRID;
+			s->wait.how = optarg[0] == 'b'	 ? WAIT_BLOCK
+				      : optarg[0] == 'p' ? WAIT_POLL
+							 : WAIT_HYBRID;
 		else
 			wrong = 1;
 	}

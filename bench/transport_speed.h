@@ -16,21 +16,15 @@
 #define TRANSPORT_SPEED_H
 
 #include "testhost.h"
+#include "transport-common/wait.h"
 
 enum { WINDOW = 64, LARGEST = 4 << 20, REPLY_TAG = 2 };
-enum speed_wait {
-	SPEED_BLOCK = 0,
-	SPEED_POLL = 1,
-	SPEED_HYBRID = 2
-}; /* as every transport's option `wait` */
-
-#define SPEED_SPIN_NS 50000u /* of `hybrid`, on both sides */
 
 /* What is measured, and against what. */
 struct speed {
-	const char *plugin_name; /* "tcp", for output */
-	int32_t rank;		 /* 0 or 1; 0 times and prints */
-	uint32_t wait;
+	const char *plugin_name;  /* "tcp", for output */
+	int32_t rank;		  /* 0 or 1; 0 times and prints */
+	struct wait_options wait; /* of both sides */
 	int rounds;
 	int latency_only, bandwidth_only;
 	/* The bare side: one message to or from the other process, complete on return. */

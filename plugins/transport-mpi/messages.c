@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "mpi_transport.h"
+#include "transport-common/checks.h"
 
 enum {
 	LOOKS_A_CLOCK = 16,   /* looks between two readings of the clock */
@@ -18,12 +19,12 @@ enum {
 
 int mpi_pause(const struct lsb_transport *t, struct mpi_patience *p, uint64_t deadline_ns)
 {
-	const uint32_t how = t->options->wait;
-	uint64_t now, spin_ns = 0, ns;
+	const struct wait_options *how = &t->options->wait;
+	uint64_t now, spin_until, ns;
 
 	if (deadline_ns == 0)
 		return LSB_ETIMEDOUT;
-	if (how != MPI_WAIT_BLOCK && p->begun_ns && ++p->looks % LOOKS_A_CLOCK)
+	if (how->how != WAIT_BLOCK && p->begun_ns && ++p->looks % LOOKS_A_CLOCK)
 		return LSB_OK;
 	now = mpi_now(t);
 	if (now >= deadline_ns)
@@ -32,11 +33,10 @@ int mpi_pause(const struct lsb_transport *t, struct mpi_patience *p, uint64_t de
 		p->begun_ns = now;
 		p->nap_ns = NAP_LEAST_NS;
 	}
-	if (how == MPI_WAIT_HYBRID)
-		spin_ns = t->options->spin_ns;
-	if (how == MPI_WAIT_POLL || now - p->begun_ns < spin_ns)
+	spin_until = wait_spins_until(how, p->begun_ns);
+	if (now < spin_until)
 		return LSB_OK;
-	if (now - p->begun_ns < spin_ns + YIELD_NS) {
+	if (now < spin_until + YIELD_NS) {
 		sched_yield();
 		return LSB_OK;
 	}
@@ -71,17 +71,15 @@ static int break_down(struct lsb_transport *t, int code, const char *what)
 static int begin(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
 		 struct mpi_request **out, struct lsb_error *err)
 {
+	int rc;
+
 	if (t->broken.code)
 		return broken(t, err);
-	if (!t->connected || peer < 0 || peer >= t->world->size || peer == t->world->rank ||
-	    tag > t->world->max_tag || b->mem > LSB_MEM_CUDA || !(t->mem_caps & 1u << b->mem))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"rank %d cannot exchange memory of kind %u with rank %d under tag %u",
-				t->world->rank, b->mem, peer, tag);
-	if (b->bytes > t->world->max_message_bytes || b->bytes > INT_MAX)
-		return lsb_fail(
-			err, LSB_EINVAL, 0, "a message of %llu bytes is larger than the %llu announced",
-			(unsigned long long)b->bytes, (unsigned long long)t->world->max_message_bytes);
+	rc = message_check(t->world, t->connected ? t->mem_caps : 0, peer, tag, b, err);
+	if (rc == LSB_OK)
+		rc = message_check_size(t->world, b->bytes, err); /* open: no more than INT_MAX */
+	if (rc)
+		return rc;
 	if (t->free_request == MPI_NONE)
 		return lsb_fail(err, LSB_EINVAL, 0, "more than %u messages are pending",
 				t->world->max_requests);

@@ -28,15 +28,15 @@
 
 #include "lsbench/host.h"
 #include "lsbench/transport.h"
+#include "transport-common/wait.h"
 
-enum mpi_wait { MPI_WAIT_BLOCK = 0, MPI_WAIT_POLL = 1, MPI_WAIT_HYBRID = 2 };
 enum mpi_via { MPI_VIA_AUTO = 0, MPI_VIA_SHM = 1, MPI_VIA_TCP = 2 };
 
 struct mpi_options {
-	uint32_t wait; /* enum mpi_wait */
-	uint32_t via;  /* enum mpi_via */
-	uint64_t spin_ns;
+	struct wait_options wait;
 	uint64_t nap_ns; /* longest */
+	uint32_t via;	 /* enum mpi_via */
+	uint32_t reserved;
 };
 
 enum { MPI_NONE = UINT32_MAX }; /* no next free request */

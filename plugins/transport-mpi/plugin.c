@@ -9,22 +9,14 @@
 
 #include "lsbench/plugin.h"
 #include "mpi_transport.h"
+#include "transport-common/checks.h"
 
 static const struct lsb_option options[] = {
-	{ .name = "wait",
-	  .type = LSB_OPT_CHOICE,
-	  .choices = "block|poll|hybrid",
-	  .def = "hybrid",
-	  .offset = offsetof(struct mpi_options, wait),
-	  .help = "how to wait for a message: nap between looks (MPI cannot sleep until one comes), look all "
-		  "the time, or look for `spin` and then nap" },
-	{ .name = "spin",
-	  .type = LSB_OPT_TIME,
-	  .def = "50us",
-	  .unit = "s",
-	  .max = 1e9,
-	  .offset = offsetof(struct mpi_options, spin_ns),
-	  .help = "how long `wait = hybrid` looks before it naps" },
+	WAIT_OPTION(
+		struct mpi_options,
+		"how to wait for a message: nap between looks (MPI cannot sleep until one comes), look all "
+		"the time, or look for `spin` and then nap"),
+	WAIT_OPTION_SPIN(struct mpi_options),
 	{ .name = "nap",
 	  .type = LSB_OPT_TIME,
 	  .def = "100us",
@@ -93,12 +85,10 @@ static int mpi_open(const struct lsb_host *host, const void *opts, const struct 
 		    struct lsb_transport **out, struct lsb_error *err)
 {
 	struct lsb_transport *t;
-	int rc;
+	int rc = world_check(world, err);
 
-	if (world->max_tag > LSB_TAG_MAX || world->size < 1 || world->rank < 0 ||
-	    world->rank >= world->size || world->max_requests < 1 || world->max_requests > 1u << 24)
-		return lsb_fail(err, LSB_EINVAL, 0, "rank %d of %d with tags to %u is not a possible world",
-				world->rank, world->size, world->max_tag);
+	if (rc)
+		return rc;
 	if (world->max_message_bytes > INT_MAX)
 		return lsb_fail(
 			err, LSB_EINVAL, 0,
@@ -216,12 +206,8 @@ static int mpi_connect(struct lsb_transport *t, const struct lsb_span *addresses
 /* Payload alone: what MPI puts around it, nobody can tell. */
 static int mpi_counters(struct lsb_transport *t, struct lsb_wire_counters *out, struct lsb_error *err)
 {
-	const size_t theirs = out->struct_size;
-
 	(void)err;
-	memcpy(out, &t->counters, theirs < sizeof(*out) ? theirs : sizeof(*out));
-	out->struct_size = theirs;
-	return LSB_OK;
+	return counters_tell(&t->counters, out);
 }
 
 static uint32_t mpi_mem_caps_here(const struct lsb_transport *t)

@@ -9,50 +9,6 @@
 
 enum { HEADER_MAGIC = 0x4d53424c }; /* "LBSM" */
 
-void shm_queue_init(struct shm_queue *q)
-{
-	q->head = NULL;
-	q->tail = &q->head;
-}
-
-void shm_queue_push(struct shm_queue *q, struct shm_request *r)
-{
-	r->next = NULL;
-	*q->tail = r;
-	q->tail = &r->next;
-}
-
-/* Take the element that `*at` points to. */
-static struct shm_request *queue_take(struct shm_queue *q, struct shm_request **at)
-{
-	struct shm_request *r = *at;
-
-	*at = r->next;
-	if (!r->next)
-		q->tail = at;
-	r->next = NULL;
-	return r;
-}
-
-void shm_request_free(struct lsb_transport *t, struct shm_request *r)
-{
-	r->state = SHM_FREE;
-	r->next = t->free_requests;
-	t->free_requests = r;
-}
-
-static void request_done(struct shm_request *r, int status)
-{
-	r->status = status;
-	r->state = SHM_DONE;
-}
-
-static void fail_all(struct shm_queue *q, int status)
-{
-	while (q->head)
-		request_done(queue_take(q, &q->head), status);
-}
-
 /* The link is of no use any more: its requests fail, and every barrier; other links go on. */
 static int link_lost(struct lsb_transport *t, struct shm_link *l, int code, const char *why)
 {
@@ -62,10 +18,10 @@ static int link_lost(struct lsb_transport *t, struct shm_link *l, int code, cons
 	if (t->broken.code == LSB_OK)
 		t->broken = t->ended;
 	if (l->current)
-		request_done(l->current, code);
+		request_done(&t->requests, l->current, code);
 	l->current = NULL;
-	fail_all(&l->receives, others);
-	fail_all(&l->sends, others);
+	queue_fail(&l->receives, &t->requests, others);
+	queue_fail(&l->sends, &t->requests, others);
 	l->gone = 1;
 	return -1;
 }
@@ -88,7 +44,7 @@ void shm_link_ended(struct lsb_transport *t, struct shm_link *l)
 		if (l->receives.head)
 			lsb_fail(&t->ended, LSB_EPEER, 0,
 				 "rank %d has ended while messages from it were still expected", l->peer);
-		fail_all(&l->receives, LSB_EPEER);
+		queue_fail(&l->receives, &t->requests, LSB_EPEER);
 		l->gone = 1;
 	}
 }
@@ -121,7 +77,7 @@ static void publish(struct lsb_transport *t, struct shm_link *l, uint64_t now)
 }
 
 /* One chunk of `r`, header first; whether anything went in. */
-static int send_some(struct lsb_transport *t, struct shm_link *l, struct shm_request *r)
+static int send_some(struct lsb_transport *t, struct shm_link *l, struct request *r)
 {
 	uint64_t n, free_bytes = room(t, l), now;
 
@@ -160,7 +116,7 @@ int shm_link_send(struct lsb_transport *t, struct shm_link *l)
 	int moved = 0;
 
 	while (l->sends.head) {
-		struct shm_request *r = l->sends.head;
+		struct request *r = l->sends.head;
 
 		if (!send_some(t, l, r))
 			return moved;
@@ -169,7 +125,7 @@ int shm_link_send(struct lsb_transport *t, struct shm_link *l)
 			continue;
 		t->counters.bytes_sent += SHM_UNIT;
 		t->counters.messages_sent++;
-		request_done(queue_take(&l->sends, &l->sends.head), LSB_OK);
+		request_done(&t->requests, queue_take(&l->sends, &l->sends.head), LSB_OK);
 	}
 	return moved;
 }
@@ -206,14 +162,13 @@ static uint64_t arrival(const struct shm_link *l, uint64_t head)
 /* Match the header at the tail; 1, 0 when no receive is posted for it, -1 when the link broke. */
 static int match(struct lsb_transport *t, struct shm_link *l)
 {
-	struct shm_request **at = &l->receives.head;
+	struct request **at;
 	struct shm_header h;
 
 	memcpy(&h, l->in_bytes + l->tail % t->ring_bytes, sizeof(h));
 	if (h.magic != HEADER_MAGIC || h.tag > t->world->max_tag || h.bytes > t->world->max_message_bytes)
 		return link_lost(t, l, LSB_EPROTO, "it sent bytes that are no message header");
-	while (*at && (*at)->tag != h.tag)
-		at = &(*at)->next;
+	at = queue_find(&l->receives, h.tag);
 	if (!*at)
 		return 0;
 	l->current = queue_take(&l->receives, at);
@@ -242,7 +197,7 @@ int shm_link_receive(struct lsb_transport *t, struct shm_link *l)
 	if (head - before > t->ring_bytes)
 		return link_lost(t, l, LSB_EPROTO, "it wrote more than fits");
 	while (l->tail < head) {
-		struct shm_request *r = l->current;
+		struct request *r = l->current;
 		uint64_t n;
 		int matched;
 
@@ -264,7 +219,7 @@ int shm_link_receive(struct lsb_transport *t, struct shm_link *l)
 		r->arrived_ns = arrival(l, head);
 		l->current = NULL;
 		t->counters.messages_received++;
-		request_done(r, LSB_OK);
+		request_done(&t->requests, r, LSB_OK);
 	}
 	if (l->tail == before)
 		return 0;

@@ -4,25 +4,16 @@
  * file is what lsbench sees of it: options, open and close, and the start of
  * messages (shm.h has the rest).
  */
-#include <string.h>
-
 #include "lsbench/plugin.h"
 #include "shm.h"
+#include "transport-common/checks.h"
+
+enum { MEM_CAPS = 1u << LSB_MEM_HOST | 1u << LSB_MEM_PINNED };
 
 static const struct lsb_option options[] = {
-	{ .name = "wait",
-	  .type = LSB_OPT_CHOICE,
-	  .choices = "block|poll|hybrid",
-	  .def = "hybrid",
-	  .offset = offsetof(struct shm_options, wait),
-	  .help = "how to wait for a message: sleep, look all the time, or look for `spin` and then sleep" },
-	{ .name = "spin",
-	  .type = LSB_OPT_TIME,
-	  .def = "50us",
-	  .unit = "s",
-	  .max = 1e9,
-	  .offset = offsetof(struct shm_options, spin_ns),
-	  .help = "how long `wait = hybrid` looks before it sleeps" },
+	WAIT_OPTION(struct shm_options,
+		    "how to wait for a message: sleep, look all the time, or look for `spin` and then sleep"),
+	WAIT_OPTION_SPIN(struct shm_options),
 	{ .name = "ring",
 	  .type = LSB_OPT_SIZE,
 	  .def = "1MiB",
@@ -43,7 +34,7 @@ static void shm_close(struct lsb_transport *t)
 	host = t->host;
 	shm_leave(t);
 	host->free(host->context, t->polled);
-	host->free(host->context, t->requests);
+	requests_close(&t->requests, host);
 	host->free(host->context, t->links);
 	host->free(host->context, t);
 }
@@ -54,31 +45,26 @@ static int allocate(struct lsb_transport *t, struct lsb_error *err)
 	const size_t size = (size_t)t->world->size;
 
 	t->links = host->alloc(host->context, size * sizeof(*t->links), 64);
-	t->requests = host->alloc(host->context, t->world->max_requests * sizeof(*t->requests), 64);
 	t->polled = host->alloc(host->context, size * sizeof(*t->polled), 64);
 	for (int32_t peer = 0; t->links && peer < t->world->size; peer++) {
 		t->links[peer].peer = peer;
 		t->links[peer].pidfd = -1;
-		shm_queue_init(&t->links[peer].sends);
-		shm_queue_init(&t->links[peer].receives);
+		queue_init(&t->links[peer].sends);
+		queue_init(&t->links[peer].receives);
 	}
-	if (!t->links || !t->requests || !t->polled)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %u requests", t->world->max_requests);
-	for (uint32_t i = t->world->max_requests; i-- > 0;)
-		shm_request_free(t, &t->requests[i]);
-	return LSB_OK;
+	if (!t->links || !t->polled)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for links with %zu ranks", size - 1);
+	return requests_open(&t->requests, host, t->world->max_requests, err);
 }
 
 static int shm_open_rank(const struct lsb_host *host, const void *opts, const struct lsb_world *world,
 			 struct lsb_transport **out, struct lsb_error *err)
 {
 	struct lsb_transport *t;
-	int rc;
+	int rc = world_check(world, err);
 
-	if (world->max_tag > LSB_TAG_MAX || world->size < 1 || world->rank < 0 ||
-	    world->rank >= world->size || world->max_requests > 1u << 24)
-		return lsb_fail(err, LSB_EINVAL, 0, "rank %d of %d with tags to %u is not a possible world",
-				world->rank, world->size, world->max_tag);
+	if (rc)
+		return rc;
 	if (world->host_count > 1)
 		return lsb_fail(
 			err, LSB_EUNAVAIL, 0,
@@ -114,46 +100,31 @@ static int shm_connect(struct lsb_transport *t, const struct lsb_span *addresses
 
 /* The checks that isend and irecv share, and a request on success. */
 static int begin(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
-		 struct shm_request **out, struct lsb_error *err)
+		 struct request **out, struct lsb_error *err)
 {
-	static uint8_t nothing[1]; /* where messages of 0 bytes come from and go to */
-	struct shm_request *r = t->free_requests;
+	const int rc = message_check(t->world, t->connected ? MEM_CAPS : 0, peer, tag, b, err);
 
-	if (!t->connected || peer < 0 || peer >= t->world->size || peer == t->world->rank ||
-	    tag > t->world->max_tag || (b->mem != LSB_MEM_HOST && b->mem != LSB_MEM_PINNED))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"rank %d cannot exchange memory of kind %u with rank %d under tag %u",
-				t->world->rank, b->mem, peer, tag);
-	if (!r)
-		return lsb_fail(err, LSB_EINVAL, 0, "more than %u messages are pending",
-				t->world->max_requests);
+	if (rc)
+		return rc;
 	if (t->links[peer].gone)
 		return lsb_fail(err, LSB_EPEER, 0, "rank %d has ended", peer);
-	t->free_requests = r->next;
-	*r = (struct shm_request){
-		.data = b->bytes ? b->ptr : nothing, .bytes = b->bytes, .tag = tag, .state = SHM_PENDING
-	};
-	*out = r;
-	return LSB_OK;
+	return request_take(&t->requests, b, tag, out, err);
 }
 
 static int shm_isend(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
 		     uint32_t *request, struct lsb_error *err)
 {
-	struct shm_request *r = NULL;
+	struct request *r = NULL;
 	struct shm_link *l;
-	int rc;
+	int rc = message_check_size(t->world, b->bytes, err);
 
-	if (b->bytes > t->world->max_message_bytes)
-		return lsb_fail(
-			err, LSB_EINVAL, 0, "a message of %llu bytes is larger than the %llu announced",
-			(unsigned long long)b->bytes, (unsigned long long)t->world->max_message_bytes);
-	rc = begin(t, peer, tag, b, &r, err);
+	if (rc == LSB_OK)
+		rc = begin(t, peer, tag, b, &r, err);
 	if (rc)
 		return rc;
 	l = &t->links[peer];
-	shm_queue_push(&l->sends, r);
-	*request = (uint32_t)(r - t->requests);
+	queue_push(&l->sends, r);
+	*request = request_number(&t->requests, r);
 	if (l->sends.head == r)
 		(void)shm_link_send(t, l);
 	return LSB_OK;
@@ -162,29 +133,25 @@ static int shm_isend(struct lsb_transport *t, int32_t peer, uint32_t tag, const 
 static int shm_irecv(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
 		     uint32_t *request, struct lsb_error *err)
 {
-	struct shm_request *r = NULL;
+	struct request *r = NULL;
 	const int rc = begin(t, peer, tag, b, &r, err);
 
 	if (rc)
 		return rc;
-	shm_queue_push(&t->links[peer].receives, r);
-	*request = (uint32_t)(r - t->requests);
+	queue_push(&t->links[peer].receives, r);
+	*request = request_number(&t->requests, r);
 	return LSB_OK;
 }
 
 static int shm_counters(struct lsb_transport *t, struct lsb_wire_counters *out, struct lsb_error *err)
 {
-	const size_t theirs = out->struct_size;
-
 	(void)err;
-	memcpy(out, &t->counters, theirs < sizeof(*out) ? theirs : sizeof(*out));
-	out->struct_size = theirs;
-	return LSB_OK;
+	return counters_tell(&t->counters, out);
 }
 
 static const struct lsb_transport_ops ops = {
 	.struct_size = sizeof(ops),
-	.mem_caps = 1u << LSB_MEM_HOST | 1u << LSB_MEM_PINNED,
+	.mem_caps = MEM_CAPS,
 	.flags = LSB_TRANSPORT_SEES_ARRIVAL,
 	.open = shm_open_rank,
 	.address = shm_address,

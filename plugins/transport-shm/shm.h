@@ -35,6 +35,8 @@
 
 #include "lsbench/host.h"
 #include "lsbench/transport.h"
+#include "transport-common/requests.h"
+#include "transport-common/wait.h"
 
 enum {
 	SHM_LINE = 64,			 /* bytes that processors share at once */
@@ -44,12 +46,8 @@ enum {
 	SHM_WATCH_NS = 1000 * 1000,	 /* and spinning looks this often */
 };
 
-enum shm_wait { SHM_WAIT_BLOCK = 0, SHM_WAIT_POLL = 1, SHM_WAIT_HYBRID = 2 };
-
 struct shm_options {
-	uint32_t wait; /* enum shm_wait */
-	uint32_t reserved;
-	uint64_t spin_ns;
+	struct wait_options wait;
 	uint64_t ring_bytes;
 };
 
@@ -83,38 +81,20 @@ struct shm_header {
 };
 _Static_assert(sizeof(struct shm_header) == SHM_UNIT, "a header is one unit");
 
-enum shm_state { SHM_FREE = 0, SHM_PENDING, SHM_DONE };
-
-struct shm_request {
-	struct shm_request *next; /* in its link's queue, or in the free list */
-	uint8_t *data;
-	uint64_t bytes; /* of the buffer; of the message once a receive is matched */
-	uint64_t moved; /* of the payload, so far */
-	uint64_t arrived_ns;
-	uint32_t tag;
-	int32_t status;
-	uint32_t state;	     /* enum shm_state */
-	uint32_t has_header; /* a send's header is in the ring, a receive's is out of it */
-};
-
-struct shm_queue {
-	struct shm_request *head, **tail;
-};
-
 struct shm_link {
 	int32_t peer;
-	int pidfd;			  /* -1: none */
-	struct shm_segment *theirs;	  /* mapped; NULL: ourselves, or not joined */
-	struct shm_ring *out, *in;	  /* in their segment, in ours */
-	uint8_t *out_bytes, *in_bytes;	  /* [ring_bytes] */
-	uint64_t head, tail;		  /* where we write and read */
-	uint64_t tail_seen;		  /* of `out` */
-	struct shm_queue sends, receives; /* `receives`: posted and not yet matched */
-	struct shm_request *current;	  /* the receive whose payload is arriving */
-	uint64_t sent_ns;		  /* of its header */
-	uint32_t tokens_used;		  /* of in->tokens */
-	uint32_t has_other_clock;	  /* its times mean nothing here */
-	uint32_t gone;			  /* it has left, or the link is broken */
+	int pidfd;			      /* -1: none */
+	struct shm_segment *theirs;	      /* mapped; NULL: ourselves, or not joined */
+	struct shm_ring *out, *in;	      /* in their segment, in ours */
+	uint8_t *out_bytes, *in_bytes;	      /* [ring_bytes] */
+	uint64_t head, tail;		      /* where we write and read */
+	uint64_t tail_seen;		      /* of `out` */
+	struct request_queue sends, receives; /* `receives`: posted and not yet matched */
+	struct request *current;	      /* the receive whose payload is arriving */
+	uint64_t sent_ns;		      /* of its header */
+	uint32_t tokens_used;		      /* of in->tokens */
+	uint32_t has_other_clock;	      /* its times mean nothing here */
+	uint32_t gone;			      /* it has left, or the link is broken */
 };
 
 struct lsb_transport {
@@ -125,9 +105,9 @@ struct lsb_transport {
 	uint64_t ring_bytes, segment_bytes;
 	int fd; /* of the segment, until all have joined */
 	uint32_t connected;
-	struct shm_link *links;			      /* [world->size] */
-	struct shm_request *requests, *free_requests; /* [world->max_requests] */
-	struct pollfd *polled;			      /* [world->size], pidfds */
+	struct shm_link *links; /* [world->size] */
+	struct requests requests;
+	struct pollfd *polled; /* [world->size], pidfds */
 	uint64_t now_ns, watched_ns;
 	uint32_t barrier_step; /* of an unfinished barrier: distance 1, 2, 4, ...; 0: none */
 	uint32_t barrier_sent;
@@ -154,9 +134,6 @@ int shm_link_send(struct lsb_transport *t, struct shm_link *l);
 int shm_link_receive(struct lsb_transport *t, struct shm_link *l);
 /* The peer has ended: read what it left, then fail what still needs it. */
 void shm_link_ended(struct lsb_transport *t, struct shm_link *l);
-void shm_queue_init(struct shm_queue *q);
-void shm_queue_push(struct shm_queue *q, struct shm_request *r);
-void shm_request_free(struct lsb_transport *t, struct shm_request *r);
 
 /* wait.c */
 /* Something that rank `l->peer` may wait for has changed. */

@@ -82,46 +82,13 @@ static void watch(struct lsb_transport *t)
 			shm_link_ended(t, &t->links[peer]);
 }
 
-/* Hand over those of `requests` that are done. Their number in *n_done, or LSB_EINVAL. */
-static int collect(struct lsb_transport *t, const uint32_t *requests, size_t n, struct lsb_completion *done,
-		   size_t *n_done, struct lsb_error *err)
-{
-	int status = LSB_OK, good = 0;
-
-	*n_done = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct shm_request *r;
-
-		if (requests[i] >= t->world->max_requests || t->requests[requests[i]].state == SHM_FREE)
-			return lsb_fail(err, LSB_EINVAL, 0, "request %u is not pending", requests[i]);
-		r = &t->requests[requests[i]];
-		if (r->state != SHM_DONE)
-			continue;
-		done[(*n_done)++] = (struct lsb_completion){
-			.status = r->status,
-			.request = requests[i],
-			.bytes = r->status == LSB_OK ? r->bytes : 0,
-			.arrived_ns = r->arrived_ns,
-		};
-		good += r->status == LSB_OK;
-		status = r->status ? r->status : status;
-		shm_request_free(t, r);
-	}
-	if (status == LSB_OK || good)
-		return LSB_OK;
-	if (err)
-		*err = t->ended;
-	return status;
-}
-
 int shm_wait_any(struct lsb_transport *t, const uint32_t *requests, size_t n, uint64_t deadline_ns,
 		 struct lsb_completion *done, size_t *n_done, struct lsb_error *err)
 {
-	const uint32_t how = t->options->wait;
 	uint64_t spin_until = 0;
 
 	for (uint32_t looks = 0;; looks++) {
-		const int rc = collect(t, requests, n, done, n_done, err);
+		const int rc = requests_collect(&t->requests, requests, n, done, n_done, &t->ended, err);
 
 		if (rc || *n_done)
 			return rc;
@@ -130,9 +97,7 @@ int shm_wait_any(struct lsb_transport *t, const uint32_t *requests, size_t n, ui
 		if (looks == 1) {
 			if (shm_now(t) >= deadline_ns)
 				return LSB_ETIMEDOUT;
-			spin_until = how == SHM_WAIT_POLL ? UINT64_MAX : t->now_ns;
-			if (how == SHM_WAIT_HYBRID)
-				spin_until += t->options->spin_ns;
+			spin_until = wait_spins_until(&t->options->wait, t->now_ns);
 		}
 		if (looks && t->now_ns >= deadline_ns)
 			return LSB_ETIMEDOUT;

@@ -11,49 +11,9 @@
 
 #include "tcp.h"
 
+_Static_assert((int)TCP_HEADER_BYTES <= (int)REQUEST_HEADER_BYTES, "a request has room for its header");
+
 enum { GUESS_DEPTH = 16 }; /* posted receives looked at for a guess */
-
-void tcp_queue_init(struct tcp_queue *q)
-{
-	q->head = NULL;
-	q->tail = &q->head;
-}
-
-void tcp_queue_push(struct tcp_queue *q, struct tcp_request *r)
-{
-	r->next = NULL;
-	*q->tail = r;
-	q->tail = &r->next;
-}
-
-/* Take the element that `*at` points to. */
-static struct tcp_request *queue_take(struct tcp_queue *q, struct tcp_request **at)
-{
-	struct tcp_request *r = *at;
-
-	*at = r->next;
-	if (!r->next)
-		q->tail = at;
-	r->next = NULL;
-	return r;
-}
-
-void tcp_request_free(struct lsb_transport *t, struct tcp_request *r)
-{
-	r->state = TCP_FREE;
-	r->next = t->free_requests;
-	t->free_requests = r;
-}
-
-static void request_done(struct lsb_transport *t, struct tcp_request *r, int status)
-{
-	r->status = status;
-	r->state = TCP_DONE;
-	if (r->is_own)
-		tcp_request_free(t, r);
-	else
-		t->n_untold++;
-}
 
 /* The link is of no use any more: its requests fail, and every barrier; other links go on. */
 static int link_lost(struct lsb_transport *t, struct tcp_link *l, int code, int64_t sys, const char *why)
@@ -64,12 +24,10 @@ static int link_lost(struct lsb_transport *t, struct tcp_link *l, int code, int6
 	if (t->broken.code == LSB_OK)
 		t->broken = t->ended;
 	if (l->current)
-		request_done(t, l->current, code);
+		request_done(&t->requests, l->current, code);
 	l->current = NULL;
-	while (l->receives.head)
-		request_done(t, queue_take(&l->receives, &l->receives.head), others);
-	while (l->sends.head)
-		request_done(t, queue_take(&l->sends, &l->sends.head), others);
+	queue_fail(&l->receives, &t->requests, others);
+	queue_fail(&l->sends, &t->requests, others);
 	l->hung_up = l->lost = 1;
 	return -1;
 }
@@ -89,8 +47,7 @@ static int link_ended(struct lsb_transport *t, struct tcp_link *l)
 	if (l->receives.head)
 		lsb_fail(&t->ended, LSB_EPEER, 0,
 			 "rank %d has ended while messages from it were still expected", l->peer);
-	while (l->receives.head)
-		request_done(t, queue_take(&l->receives, &l->receives.head), LSB_EPEER);
+	queue_fail(&l->receives, &t->requests, LSB_EPEER);
 	close(l->fd);
 	l->fd = -1;
 	l->hung_up = 1;
@@ -105,7 +62,7 @@ int tcp_link_wants_input(const struct tcp_link *l)
 /* --- out ------------------------------------------------------------------------------ */
 
 /* One system call's worth of `r`: header and payload, from where the last one stopped. */
-static ssize_t send_some(const struct tcp_link *l, struct tcp_request *r)
+static ssize_t send_some(const struct tcp_link *l, struct request *r)
 {
 	const uint64_t header_left = r->moved < TCP_HEADER_BYTES ? TCP_HEADER_BYTES - r->moved : 0;
 	const uint64_t sent = r->moved + header_left - TCP_HEADER_BYTES; /* of the payload */
@@ -128,7 +85,7 @@ int tcp_link_send(struct lsb_transport *t, struct tcp_link *l)
 	int moved = 0;
 
 	while (l->sends.head) {
-		struct tcp_request *r = l->sends.head;
+		struct request *r = l->sends.head;
 		const ssize_t n = send_some(l, r);
 
 		t->counters.system_calls++;
@@ -144,21 +101,20 @@ int tcp_link_send(struct lsb_transport *t, struct tcp_link *l)
 		queue_take(&l->sends, &l->sends.head);
 		if (!r->is_own)
 			t->counters.messages_sent++;
-		request_done(t, r, LSB_OK);
+		request_done(&t->requests, r, LSB_OK);
 	}
 	return moved;
 }
 
 int tcp_link_send_own(struct lsb_transport *t, struct tcp_link *l, uint32_t tag)
 {
-	struct tcp_request *r = t->free_requests;
+	struct request *r = NULL;
 
-	if (!r)
+	if (request_take(&t->requests, &(struct lsb_buf){ 0 }, tag, &r, NULL))
 		return LSB_EINVAL;
-	t->free_requests = r->next;
-	*r = (struct tcp_request){ .data = r->header, .tag = tag, .state = TCP_PENDING, .is_own = 1 };
+	r->is_own = 1;
 	tcp_header_format(&(struct tcp_header){ .tag = tag }, r->header);
-	tcp_queue_push(&l->sends, r);
+	queue_push(&l->sends, r);
 	return tcp_link_send(t, l) < 0 ? LSB_EPEER : LSB_OK;
 }
 
@@ -166,28 +122,18 @@ int tcp_link_send_own(struct lsb_transport *t, struct tcp_link *l, uint32_t tag)
 
 static void current_done(struct lsb_transport *t, struct tcp_link *l)
 {
-	struct tcp_request *r = l->current;
+	struct request *r = l->current;
 
 	l->current = NULL;
 	r->arrived_ns = l->arrived_ns;
 	t->counters.messages_received++;
-	request_done(t, r, LSB_OK);
-}
-
-/* Where the first receive for `tag` hangs in the queue; what it points to is NULL if there is none. */
-static struct tcp_request **find_receive(struct tcp_link *l, uint32_t tag)
-{
-	struct tcp_request **at = &l->receives.head;
-
-	while (*at && (*at)->tag != tag)
-		at = &(*at)->next;
-	return at;
+	request_done(&t->requests, r, LSB_OK);
 }
 
 /* Make `*at` the receive in progress, for a message of `bytes`. */
-static int link_match(struct lsb_transport *t, struct tcp_link *l, struct tcp_request **at, uint64_t bytes)
+static int link_match(struct lsb_transport *t, struct tcp_link *l, struct request **at, uint64_t bytes)
 {
-	struct tcp_request *r = queue_take(&l->receives, at);
+	struct request *r = queue_take(&l->receives, at);
 
 	l->current = r;
 	if (bytes > r->bytes)
@@ -209,7 +155,7 @@ int tcp_link_drain(struct lsb_transport *t, struct tcp_link *l)
 	for (;;) {
 		const size_t staged = l->stage_end - l->stage_at;
 		struct tcp_header h;
-		struct tcp_request **at;
+		struct request **at;
 
 		if (l->current) {
 			const uint64_t left = l->current->bytes - l->current->moved;
@@ -234,7 +180,7 @@ int tcp_link_drain(struct lsb_transport *t, struct tcp_link *l)
 			l->stage_at += TCP_HEADER_BYTES;
 			continue;
 		}
-		at = find_receive(l, h.tag);
+		at = queue_find(&l->receives, h.tag);
 		if (!*at) {
 			l->parked = 1;
 			return 0;
@@ -254,10 +200,10 @@ int tcp_link_drain(struct lsb_transport *t, struct tcp_link *l)
 }
 
 /* The posted receive worth reading straight into: the largest, as bulk is what a copy would hurt. */
-static struct tcp_request **guess_receive(struct tcp_link *l)
+static struct request **guess_receive(struct tcp_link *l)
 {
-	struct tcp_request **best = NULL;
-	struct tcp_request **at = &l->receives.head;
+	struct request **best = NULL;
+	struct request **at = &l->receives.head;
 
 	for (int i = 0; i < GUESS_DEPTH && *at; i++, at = &(*at)->next)
 		if ((*at)->bytes >= TCP_GUESS_LEAST && (!best || (*at)->bytes > (*best)->bytes))
@@ -270,10 +216,10 @@ static struct tcp_request **guess_receive(struct tcp_link *l)
  * and on into the stage right behind where a copy of those would lie. Where the
  * guess was right they stay; otherwise they are copied to that place.
  */
-static int settle_guess(struct lsb_transport *t, struct tcp_link *l, struct tcp_request **guess, size_t room,
+static int settle_guess(struct lsb_transport *t, struct tcp_link *l, struct request **guess, size_t room,
 			size_t got)
 {
-	struct tcp_request *r = *guess;
+	struct request *r = *guess;
 	const uint8_t *data = r->data;
 	size_t in_buffer, in_place = 0;
 	struct tcp_header h;
@@ -285,7 +231,7 @@ static int settle_guess(struct lsb_transport *t, struct tcp_link *l, struct tcp_
 	in_buffer = got - TCP_HEADER_BYTES < room ? got - TCP_HEADER_BYTES : room;
 	if (link_parse(t, l, l->stage, &h))
 		return -1;
-	if (h.tag == r->tag && find_receive(l, h.tag) == guess) {
+	if (h.tag == r->tag && queue_find(&l->receives, h.tag) == guess) {
 		if (link_match(t, l, guess, h.bytes))
 			return -1;
 		in_place = in_buffer < h.bytes ? in_buffer : (size_t)h.bytes;
@@ -319,8 +265,8 @@ static size_t room_behind(struct tcp_link *l, size_t room)
 
 int tcp_link_receive(struct lsb_transport *t, struct tcp_link *l, int flags)
 {
-	struct tcp_request *current = l->current;
-	struct tcp_request **guess = NULL;
+	struct request *current = l->current;
+	struct request **guess = NULL;
 	struct iovec part[3];
 	struct msghdr message = { .msg_iov = part };
 	size_t room = 0, asked = 0;

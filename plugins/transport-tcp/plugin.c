@@ -5,26 +5,18 @@
  */
 #include <errno.h>
 #include <sodium.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "lsbench/plugin.h"
 #include "tcp.h"
+#include "transport-common/checks.h"
+
+enum { MEM_CAPS = 1u << LSB_MEM_HOST | 1u << LSB_MEM_PINNED };
 
 static const struct lsb_option options[] = {
-	{ .name = "wait",
-	  .type = LSB_OPT_CHOICE,
-	  .choices = "block|poll|hybrid",
-	  .def = "hybrid",
-	  .offset = offsetof(struct tcp_options, wait),
-	  .help = "how to wait for a message: sleep, look all the time, or look for `spin` and then sleep" },
-	{ .name = "spin",
-	  .type = LSB_OPT_TIME,
-	  .def = "50us",
-	  .unit = "s",
-	  .max = 1e9,
-	  .offset = offsetof(struct tcp_options, spin_ns),
-	  .help = "how long `wait = hybrid` looks before it sleeps" },
+	WAIT_OPTION(struct tcp_options,
+		    "how to wait for a message: sleep, look all the time, or look for `spin` and then sleep"),
+	WAIT_OPTION_SPIN(struct tcp_options),
 	{ .name = "buffer",
 	  .type = LSB_OPT_SIZE,
 	  .def = "0",
@@ -60,7 +52,7 @@ static void tcp_close(struct lsb_transport *t)
 	if (t->listener >= 0)
 		close(t->listener);
 	host->free(host->context, t->polled);
-	host->free(host->context, t->requests);
+	requests_close(&t->requests, host);
 	host->free(host->context, t->links);
 	host->free(host->context, t);
 }
@@ -70,40 +62,34 @@ static int allocate(struct lsb_transport *t, struct lsb_error *err)
 	const struct lsb_host *host = t->host;
 	const size_t size = (size_t)t->world->size;
 
-	t->n_requests = t->world->max_requests + (uint32_t)size + 1;
 	t->links = host->alloc(host->context, size * sizeof(*t->links), 64);
-	t->requests = host->alloc(host->context, t->n_requests * sizeof(*t->requests), 64);
 	t->polled = host->alloc(host->context, size * sizeof(*t->polled), 64);
 	for (int32_t peer = 0; t->links && peer < t->world->size; peer++) {
 		struct tcp_link *l = &t->links[peer];
 
 		l->fd = -1;
 		l->peer = peer;
-		tcp_queue_init(&l->sends);
-		tcp_queue_init(&l->receives);
+		queue_init(&l->sends);
+		queue_init(&l->receives);
 		if (peer == t->world->rank)
 			continue;
 		l->stage = host->alloc(host->context, TCP_STAGE_BYTES, 4096);
 		if (!l->stage)
 			return lsb_fail(err, LSB_ENOMEM, 0, "no memory for links with %zu ranks", size - 1);
 	}
-	if (!t->links || !t->requests || !t->polled)
-		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for %u requests", t->n_requests);
-	for (uint32_t i = t->n_requests; i-- > 0;)
-		tcp_request_free(t, &t->requests[i]);
-	return LSB_OK;
+	if (!t->links || !t->polled)
+		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for links with %zu ranks", size - 1);
+	return requests_open(&t->requests, host, t->world->max_requests + (uint32_t)size + 1, err);
 }
 
 static int tcp_open(const struct lsb_host *host, const void *opts, const struct lsb_world *world,
 		    struct lsb_transport **out, struct lsb_error *err)
 {
 	struct lsb_transport *t;
-	int rc;
+	int rc = world_check(world, err);
 
-	if (world->max_tag > LSB_TAG_MAX || world->size < 1 || world->rank < 0 ||
-	    world->rank >= world->size || world->max_requests > 1u << 24)
-		return lsb_fail(err, LSB_EINVAL, 0, "rank %d of %d with tags to %u is not a possible world",
-				world->rank, world->size, world->max_tag);
+	if (rc)
+		return rc;
 	if (sodium_init() < 0)
 		return lsb_fail(err, LSB_EUNAVAIL, 0,
 				"libsodium does not start: the system has no random numbers");
@@ -149,46 +135,32 @@ static int tcp_connect_all(struct lsb_transport *t, const struct lsb_span *addre
 
 /* The checks that isend and irecv share, and a request on success. */
 static int begin(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
-		 struct tcp_request **out, struct lsb_error *err)
+		 struct request **out, struct lsb_error *err)
 {
-	struct tcp_request *r = t->free_requests;
+	const int rc = message_check(t->world, t->connected ? MEM_CAPS : 0, peer, tag, b, err);
 
-	if (!t->connected || peer < 0 || peer >= t->world->size || peer == t->world->rank ||
-	    tag > t->world->max_tag || (b->mem != LSB_MEM_HOST && b->mem != LSB_MEM_PINNED))
-		return lsb_fail(err, LSB_EINVAL, 0,
-				"rank %d cannot exchange memory of kind %u with rank %d under tag %u",
-				t->world->rank, b->mem, peer, tag);
-	if (!r)
-		return lsb_fail(err, LSB_EINVAL, 0, "more than %u messages are pending",
-				t->world->max_requests);
+	if (rc)
+		return rc;
 	if (t->links[peer].fd < 0 || t->links[peer].lost)
 		return lsb_fail(err, LSB_EPEER, 0, "rank %d has ended", peer);
-	t->free_requests = r->next;
-	*r = (struct tcp_request){ .data = b->ptr, .bytes = b->bytes, .tag = tag, .state = TCP_PENDING };
-	if (b->bytes == 0)
-		r->data = r->header; /* never read nor written, but never NULL */
-	*out = r;
-	return LSB_OK;
+	return request_take(&t->requests, b, tag, out, err);
 }
 
 static int tcp_isend(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
 		     uint32_t *request, struct lsb_error *err)
 {
-	struct tcp_request *r = NULL;
+	struct request *r = NULL;
 	struct tcp_link *l;
-	int rc;
+	int rc = message_check_size(t->world, b->bytes, err);
 
-	if (b->bytes > t->world->max_message_bytes)
-		return lsb_fail(
-			err, LSB_EINVAL, 0, "a message of %llu bytes is larger than the %llu announced",
-			(unsigned long long)b->bytes, (unsigned long long)t->world->max_message_bytes);
-	rc = begin(t, peer, tag, b, &r, err);
+	if (rc == LSB_OK)
+		rc = begin(t, peer, tag, b, &r, err);
 	if (rc)
 		return rc;
 	l = &t->links[peer];
 	tcp_header_format(&(struct tcp_header){ .tag = tag, .bytes = b->bytes }, r->header);
-	tcp_queue_push(&l->sends, r);
-	*request = (uint32_t)(r - t->requests);
+	queue_push(&l->sends, r);
+	*request = request_number(&t->requests, r);
 	if (l->sends.head == r)
 		(void)tcp_link_send(t, l); /* a failure ends the request, and is told with it */
 	return LSB_OK;
@@ -197,15 +169,15 @@ static int tcp_isend(struct lsb_transport *t, int32_t peer, uint32_t tag, const 
 static int tcp_irecv(struct lsb_transport *t, int32_t peer, uint32_t tag, const struct lsb_buf *b,
 		     uint32_t *request, struct lsb_error *err)
 {
-	struct tcp_request *r = NULL;
+	struct request *r = NULL;
 	struct tcp_link *l;
 	const int rc = begin(t, peer, tag, b, &r, err);
 
 	if (rc)
 		return rc;
 	l = &t->links[peer];
-	tcp_queue_push(&l->receives, r);
-	*request = (uint32_t)(r - t->requests);
+	queue_push(&l->receives, r);
+	*request = request_number(&t->requests, r);
 	if (l->parked) {
 		l->parked = 0;
 		l->hung_up = 0;
@@ -216,18 +188,13 @@ static int tcp_irecv(struct lsb_transport *t, int32_t peer, uint32_t tag, const 
 
 static int tcp_counters(struct lsb_transport *t, struct lsb_wire_counters *out, struct lsb_error *err)
 {
-	const size_t bytes = out->struct_size < sizeof(*out) ? out->struct_size : sizeof(*out);
-	const size_t theirs = out->struct_size;
-
 	(void)err;
-	memcpy(out, &t->counters, bytes);
-	out->struct_size = theirs;
-	return LSB_OK;
+	return counters_tell(&t->counters, out);
 }
 
 static const struct lsb_transport_ops ops = {
 	.struct_size = sizeof(ops),
-	.mem_caps = 1u << LSB_MEM_HOST | 1u << LSB_MEM_PINNED,
+	.mem_caps = MEM_CAPS,
 	.flags = LSB_TRANSPORT_SEES_ARRIVAL,
 	.open = tcp_open,
 	.address = tcp_address_of,

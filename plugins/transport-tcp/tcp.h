@@ -32,6 +32,8 @@
 #include "codec.h"
 #include "lsbench/host.h"
 #include "lsbench/transport.h"
+#include "transport-common/requests.h"
+#include "transport-common/wait.h"
 
 enum {
 	TCP_GUESS_BYTES = 64 * 1024, /* payload that one read may put in place unseen */
@@ -43,39 +45,17 @@ enum {
 	TCP_FRESH_NS = 20 * 1000,	 /* a socket seen empty this recently: what came, came now */
 };
 
-enum tcp_wait { TCP_WAIT_BLOCK = 0, TCP_WAIT_POLL = 1, TCP_WAIT_HYBRID = 2 };
-
 struct tcp_options {
-	uint32_t wait; /* enum tcp_wait */
-	uint32_t nodelay;
-	uint64_t spin_ns;
+	struct wait_options wait;
 	uint64_t buffer_bytes; /* 0: the kernel's default */
-};
-
-enum tcp_state { TCP_FREE = 0, TCP_PENDING, TCP_DONE };
-
-struct tcp_request {
-	struct tcp_request *next; /* in its link's queue, or in the free list */
-	uint8_t *data;
-	uint64_t bytes; /* of the buffer; of the message once a receive is matched */
-	uint64_t moved; /* so far; a send counts its header */
-	uint64_t arrived_ns;
-	uint32_t tag;
-	int32_t status;
-	uint32_t state; /* enum tcp_state */
-	uint8_t header[TCP_HEADER_BYTES];
-	uint32_t is_own; /* the transport's, not handed out: freed when done */
-};
-
-struct tcp_queue {
-	struct tcp_request *head, **tail;
+	uint32_t nodelay, reserved;
 };
 
 struct tcp_link {
 	int fd; /* -1: ourselves, or gone in good order */
 	int32_t peer;
-	struct tcp_queue sends, receives; /* `receives`: posted and not yet matched */
-	struct tcp_request *current;	  /* the receive whose payload is arriving */
+	struct request_queue sends, receives; /* `receives`: posted and not yet matched */
+	struct request *current;	      /* the receive whose payload is arriving */
 	uint8_t *stage; /* [TCP_STAGE_BYTES], read but not yet consumed: [stage_at, stage_end) */
 	size_t stage_at, stage_end;
 	uint64_t arrived_ns; /* when the newest bytes came, 0 if unknown */
@@ -93,13 +73,10 @@ struct lsb_transport {
 	const struct lsb_host *host;
 	const struct tcp_options *options;
 	const struct lsb_world *world;
-	struct tcp_link *links;	      /* [world->size] */
-	struct tcp_request *requests; /* [n_requests] */
-	struct tcp_request *free_requests;
-	struct pollfd *polled; /* [world->size] */
-	uint32_t n_requests;   /* max_requests, and some for barriers and goodbyes */
-	uint32_t n_untold;     /* done, and not yet handed over */
-	int listener;	       /* -1 once connected */
+	struct tcp_link *links;	  /* [world->size] */
+	struct requests requests; /* world->max_requests, and some for barriers and goodbyes */
+	struct pollfd *polled;	  /* [world->size] */
+	int listener;		  /* -1 once connected */
 	uint32_t connected;
 	uint64_t now_ns; /* of the current look */
 	uint64_t watched_ns;
@@ -135,9 +112,6 @@ int tcp_link_receive(struct lsb_transport *t, struct tcp_link *l, int flags);
 int tcp_link_drain(struct lsb_transport *t, struct tcp_link *l);
 /* Whether reading it can serve anybody. */
 int tcp_link_wants_input(const struct tcp_link *l);
-void tcp_queue_init(struct tcp_queue *q);
-void tcp_queue_push(struct tcp_queue *q, struct tcp_request *r);
-void tcp_request_free(struct lsb_transport *t, struct tcp_request *r);
 /* Queue one of the transport's own messages and send what can be sent. LSB_EINVAL when no request is free. */
 int tcp_link_send_own(struct lsb_transport *t, struct tcp_link *l, uint32_t tag);
 

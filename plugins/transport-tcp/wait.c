@@ -135,40 +135,6 @@ static void sleep_until(struct lsb_transport *t, uint64_t deadline_ns)
 		poll_links(t, 0);
 }
 
-/* Hand over those of `requests` that are done. Their number, or LSB_EINVAL. */
-static int collect(struct lsb_transport *t, const uint32_t *requests, size_t n, struct lsb_completion *done,
-		   size_t *n_done, struct lsb_error *err)
-{
-	int status = LSB_OK;
-	int good = 0;
-
-	*n_done = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct tcp_request *r;
-
-		if (requests[i] >= t->n_requests || t->requests[requests[i]].state == TCP_FREE)
-			return lsb_fail(err, LSB_EINVAL, 0, "request %u is not pending", requests[i]);
-		r = &t->requests[requests[i]];
-		if (r->state != TCP_DONE)
-			continue;
-		done[(*n_done)++] = (struct lsb_completion){
-			.status = r->status,
-			.request = requests[i],
-			.bytes = r->status == LSB_OK ? r->bytes : 0,
-			.arrived_ns = r->arrived_ns,
-		};
-		good += r->status == LSB_OK;
-		status = r->status ? r->status : status;
-		tcp_request_free(t, r);
-		t->n_untold--;
-	}
-	if (status == LSB_OK || good)
-		return LSB_OK;
-	if (err)
-		*err = t->ended;
-	return status;
-}
-
 /*
  * When requests have failed and none is well, the status of the failed ones is
  * also returned, with the reason in `err`; done[] still names them.
@@ -176,12 +142,14 @@ static int collect(struct lsb_transport *t, const uint32_t *requests, size_t n, 
 int tcp_wait_any(struct lsb_transport *t, const uint32_t *requests, size_t n, uint64_t deadline_ns,
 		 struct lsb_completion *done, size_t *n_done, struct lsb_error *err)
 {
-	const uint32_t how = t->options->wait;
+	const struct wait_options *how = &t->options->wait;
 	uint64_t spin_until = 0;
 
 	for (int first = 1;; first = 0) {
 		/* the first time to see that all are pending; later, what is not done needs no second look */
-		const int rc = first || t->n_untold ? collect(t, requests, n, done, n_done, err) : LSB_OK;
+		const int rc = first || t->requests.n_untold ? requests_collect(&t->requests, requests, n,
+										done, n_done, &t->ended, err)
+							     : LSB_OK;
 
 		if (rc || *n_done)
 			return rc;
@@ -189,10 +157,8 @@ int tcp_wait_any(struct lsb_transport *t, const uint32_t *requests, size_t n, ui
 		if (!first && t->now_ns >= deadline_ns)
 			return LSB_ETIMEDOUT;
 		if (first) {
-			spin_until = how == TCP_WAIT_POLL ? UINT64_MAX : t->now_ns;
-			if (how == TCP_WAIT_HYBRID)
-				spin_until += t->options->spin_ns;
-			if (how != TCP_WAIT_BLOCK || !sleep_at_once(t, deadline_ns))
+			spin_until = wait_spins_until(how, t->now_ns);
+			if (how->how != WAIT_BLOCK || !sleep_at_once(t, deadline_ns))
 				look(t);
 		} else if (t->now_ns < spin_until) {
 			look(t);
@@ -248,7 +214,7 @@ int tcp_barrier(struct lsb_transport *t, uint64_t deadline_ns, struct lsb_error 
 			if (t->now_ns >= deadline_ns)
 				return lsb_fail(err, LSB_ETIMEDOUT, 0,
 						"rank %d has not reached the barrier in time", from->peer);
-			if (t->options->wait == TCP_WAIT_POLL)
+			if (t->options->wait.how == WAIT_POLL)
 				poll_links(t, 0);
 			else
 				sleep_until(t, deadline_ns);

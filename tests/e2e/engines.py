@@ -70,8 +70,9 @@ def other_mpi(folder, library):
         return None, missing
     root, folder = pathlib.Path(__file__).parents[2], pathlib.Path(folder, library)
     folder.mkdir()
+    sources = [file for part in ("mpi", "common") for file in (root / "plugins" / f"transport-{part}").glob("*.c")]
     subprocess.run([compiler, "-std=gnu11", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-I", root / "core/include",
-                    *(root / "plugins/transport-mpi").glob("*.c"), "-o", folder / "lsbench-transport-mpi.so"], check=True)
+                    "-I", root / "plugins", *sources, "-o", folder / "lsbench-transport-mpi.so"], check=True)
     return folder, None
 
 

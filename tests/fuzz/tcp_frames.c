@@ -65,7 +65,7 @@ static void try_link(const uint8_t *data, size_t size, size_t piece)
 	const struct lsb_host host = { .now_ns = now };
 	const struct lsb_world world = { .size = 2, .max_tag = MAX_TAG, .max_message_bytes = MAX_BYTES };
 	struct lsb_transport t = { .host = &host, .world = &world };
-	struct tcp_request requests[RECEIVES] = { 0 };
+	struct request requests[RECEIVES] = { 0 };
 	struct tcp_link l = { .peer = 1, .stage = malloc(TCP_STAGE_BYTES) };
 	uint8_t *buffers[RECEIVES];
 	int fds[2], rc = 0;
@@ -73,15 +73,15 @@ static void try_link(const uint8_t *data, size_t size, size_t piece)
 	if (!l.stage || socketpair(AF_UNIX, SOCK_STREAM, 0, fds))
 		abort();
 	l.fd = fds[0];
-	tcp_queue_init(&l.sends);
-	tcp_queue_init(&l.receives);
+	queue_init(&l.sends);
+	queue_init(&l.receives);
 	for (int i = 0; i < RECEIVES; i++) {
 		buffers[i] = malloc(posted[i].bytes ? posted[i].bytes : 1);
-		requests[i] = (struct tcp_request){ .data = buffers[i],
-						    .bytes = posted[i].bytes,
-						    .tag = posted[i].tag,
-						    .state = TCP_PENDING };
-		tcp_queue_push(&l.receives, &requests[i]);
+		requests[i] = (struct request){ .data = buffers[i],
+						.bytes = posted[i].bytes,
+						.tag = posted[i].tag,
+						.state = REQUEST_PENDING };
+		queue_push(&l.receives, &requests[i]);
 	}
 	for (size_t at = 0; at < size && rc >= 0; at += piece) {
 		const size_t n = size - at < piece ? size - at : piece;
@@ -96,7 +96,7 @@ static void try_link(const uint8_t *data, size_t size, size_t piece)
 	if ((rc < 0) != (t.broken.code != LSB_OK))
 		abort();
 	for (int i = 0; i < RECEIVES; i++) {
-		if (requests[i].state == TCP_DONE && requests[i].status == LSB_OK &&
+		if (requests[i].state == REQUEST_DONE && requests[i].status == LSB_OK &&
 		    requests[i].bytes > posted[i].bytes)
 			abort();
 		free(buffers[i]);

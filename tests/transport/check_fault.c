@@ -18,7 +18,8 @@ struct fault_options {
 };
 
 static struct fault_options options;
-static const struct tcp_options tcp_options = { .wait = TCP_WAIT_HYBRID, .nodelay = 1, .spin_ns = 50000 };
+static const struct tcp_options tcp_options = { .wait = { .how = WAIT_HYBRID, .spin_ns = 50000 },
+						.nodelay = 1 };
 static struct lsb_inner inner, outer;
 static struct lsb_host tcp_host, inner_host; /* what the wrapped plugins are opened with */
 static struct ranks ranks;

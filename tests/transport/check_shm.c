@@ -10,9 +10,9 @@
 static struct shm_options options;
 static struct ranks ranks;
 
-static void setup(uint32_t wait, uint64_t ring)
+static void setup(uint32_t how, uint64_t ring)
 {
-	options = (struct shm_options){ .wait = wait, .spin_ns = 50000, .ring_bytes = ring };
+	options = (struct shm_options){ .wait = { .how = how, .spin_ns = 50000 }, .ring_bytes = ring };
 }
 
 static void start(int32_t size)
@@ -73,10 +73,10 @@ static void exchange(struct ranks *r, int32_t rank)
 }
 
 /* wait, ring */
-static const uint64_t modes[][2] = { { SHM_WAIT_BLOCK, 4096 },
-				     { SHM_WAIT_POLL, 4096 },
-				     { SHM_WAIT_HYBRID, 4100 },
-				     { SHM_WAIT_HYBRID, 1 << 20 } };
+static const uint64_t modes[][2] = { { WAIT_BLOCK, 4096 },
+				     { WAIT_POLL, 4096 },
+				     { WAIT_HYBRID, 4100 },
+				     { WAIT_HYBRID, 1 << 20 } };
 
 START_TEST(messages_of_all_sizes_cross_both_ways_between_all_ranks)
 {
@@ -92,7 +92,7 @@ START_TEST(many_messages_keep_order_within_a_tag_and_none_between_tags)
 	enum { MESSAGES = 60 };
 	uint32_t out[MESSAGES], in[MESSAGES], received[MESSAGES];
 
-	setup(SHM_WAIT_BLOCK, 1 << 20);
+	setup(WAIT_BLOCK, 1 << 20);
 	start(2);
 	for (uint32_t i = 0; i < MESSAGES; i++) /* receives tag by tag, sends in turns */
 		received[i] = ranks_receive(&ranks, 1, 0, i / 20, &in[i], sizeof(in[i]));
@@ -115,7 +115,7 @@ START_TEST(arrival_is_when_the_sender_put_it_in_not_when_it_was_found)
 	uint8_t out = 7, in = 0;
 	uint32_t received;
 
-	setup(SHM_WAIT_HYBRID, 1 << 20);
+	setup(WAIT_HYBRID, 1 << 20);
 	start(2);
 	received = ranks_receive(&ranks, 1, 0, 1, &in, 1);
 	before = testhost_now(NULL);
@@ -134,7 +134,7 @@ START_TEST(message_sent_before_the_end_is_read_after_it)
 	const struct lsb_buf b = { .ptr = &other, .bytes = 1, .mem = LSB_MEM_HOST, .device = -1 };
 	uint32_t received;
 
-	setup(SHM_WAIT_BLOCK, 4096);
+	setup(WAIT_BLOCK, 4096);
 	start(2);
 	ranks_finish(&ranks, 0, ranks_send(&ranks, 0, 1, 1, &out, 1));
 	ranks.ops->close(ranks.t[0]);
@@ -174,7 +174,7 @@ END_TEST
 
 START_TEST(rank_of_another_launch_is_refused)
 {
-	setup(SHM_WAIT_HYBRID, 4096);
+	setup(WAIT_HYBRID, 4096);
 	ranks_init(&ranks, testhost_plugin(SHM), &options, 2);
 	ranks.world[1].nonce[3] ^= 1;
 	ranks.connect_ns = SECOND;
@@ -189,7 +189,7 @@ END_TEST
 
 START_TEST(rank_that_never_joins_is_named_at_the_deadline)
 {
-	setup(SHM_WAIT_HYBRID, 4096);
+	setup(WAIT_HYBRID, 4096);
 	ranks_init(&ranks, testhost_plugin(SHM), &options, 3);
 	ranks_open(&ranks);
 	ck_assert_int_eq(ranks.ops->connect(ranks.t[0], ranks.spans, AHEAD(100 * MS), &ranks.err[0]),
@@ -204,7 +204,7 @@ START_TEST(addresses_that_are_none_are_refused)
 	struct lsb_span wrong[2];
 	uint8_t noise[LSB_ADDRESS_MAX];
 
-	setup(SHM_WAIT_HYBRID, 4096);
+	setup(WAIT_HYBRID, 4096);
 	for (int kind = 0; kind < 3; kind++) {
 		ranks_init(&ranks, testhost_plugin(SHM), &options, 2);
 		ranks_open(&ranks);
@@ -224,7 +224,7 @@ END_TEST
 
 START_TEST(ranks_of_several_machines_are_refused)
 {
-	setup(SHM_WAIT_HYBRID, 4096);
+	setup(WAIT_HYBRID, 4096);
 	ranks_init(&ranks, testhost_plugin(SHM), &options, 2);
 	ranks.world[0].host_count = 2;
 	ck_assert_int_eq(ranks.ops->open(&ranks.host, &options, &ranks.world[0], &ranks.t[0], &ranks.err[0]),
@@ -241,7 +241,7 @@ START_TEST(ring_with_nonsense_in_it_breaks_the_link_and_nothing_else)
 	uint8_t in[16];
 	uint32_t received;
 
-	setup(SHM_WAIT_HYBRID, 4096);
+	setup(WAIT_HYBRID, 4096);
 	start(2);
 	segment = ranks.t[1]->mine;
 	memset((uint8_t *)&segment->rings[2], 0xee, 64); /* bytes of ring 0 */

@@ -11,7 +11,7 @@
 
 #define PLUGIN LSB_BINARY_DIR "/plugins/lsbench-transport-tcp.so"
 
-static const struct tcp_options plain = { .wait = TCP_WAIT_BLOCK, .nodelay = 1 };
+static const struct tcp_options plain = { .wait.how = WAIT_BLOCK, .nodelay = 1 };
 static struct ranks ranks;
 
 static void prepare(int32_t size)

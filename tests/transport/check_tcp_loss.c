@@ -11,9 +11,9 @@
 #define PLUGIN LSB_BINARY_DIR "/plugins/lsbench-transport-tcp.so"
 
 static const struct tcp_options modes[] = {
-	{ .wait = TCP_WAIT_BLOCK, .nodelay = 1 },
-	{ .wait = TCP_WAIT_POLL, .nodelay = 1 },
-	{ .wait = TCP_WAIT_HYBRID, .nodelay = 1, .spin_ns = 50000 },
+	{ .wait.how = WAIT_BLOCK, .nodelay = 1 },
+	{ .wait.how = WAIT_POLL, .nodelay = 1 },
+	{ .wait = { .how = WAIT_HYBRID, .spin_ns = 50000 }, .nodelay = 1 },
 };
 
 enum { MODES = sizeof(modes) / sizeof(modes[0]), BIG = 16 << 20 };

@@ -6,12 +6,11 @@
 #define PLUGIN LSB_BINARY_DIR "/plugins/lsbench-transport-tcp.so"
 
 static const struct tcp_options modes[] = {
-	{ .wait = TCP_WAIT_BLOCK, .nodelay = 1 },
-	{ .wait = TCP_WAIT_POLL, .nodelay = 1 },
-	{ .wait = TCP_WAIT_HYBRID, .nodelay = 1, .spin_ns = 50000 },
-	{ .wait = TCP_WAIT_HYBRID,
+	{ .wait.how = WAIT_BLOCK, .nodelay = 1 },
+	{ .wait.how = WAIT_POLL, .nodelay = 1 },
+	{ .wait = { .how = WAIT_HYBRID, .spin_ns = 50000 }, .nodelay = 1 },
+	{ .wait = { .how = WAIT_HYBRID, .spin_ns = 50000 },
 	  .nodelay = 1,
-	  .spin_ns = 50000,
 	  .buffer_bytes = 4096 }, /* partial writes */
 };
 

@@ -16,7 +16,8 @@ struct trace_options {
 };
 
 static struct trace_options options;
-static const struct tcp_options tcp_options = { .wait = TCP_WAIT_HYBRID, .nodelay = 1, .spin_ns = 50000 };
+static const struct tcp_options tcp_options = { .wait = { .how = WAIT_HYBRID, .spin_ns = 50000 },
+						.nodelay = 1 };
 static struct lsb_inner inner;
 static struct lsb_host tcp_host;
 static struct ranks ranks;

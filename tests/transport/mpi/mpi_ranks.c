@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "testhost.h"
+#include "transport-common/wait.h"
 
 enum { LARGE = 8 << 20, MANY = 64, SIZE_MAX_RANKS = 16, SHORT = 1000 };
 
@@ -27,12 +28,13 @@ enum { LARGE = 8 << 20, MANY = 64, SIZE_MAX_RANKS = 16, SHORT = 1000 };
 
 /* As in plugins/transport-mpi; the descriptor's options_size guards against drift. */
 struct mpi_options {
-	uint32_t wait, reserved;
-	uint64_t spin_ns, nap_ns;
+	struct wait_options wait;
+	uint64_t nap_ns;
+	uint32_t via, reserved;
 };
 
 static struct lsb_host host;
-static struct mpi_options options = { .wait = 2, .spin_ns = 50000, .nap_ns = 100000 };
+static struct mpi_options options = { .wait = { .how = WAIT_HYBRID, .spin_ns = 50000 }, .nap_ns = 100000 };
 static struct lsb_world world = { .struct_size = sizeof(world),
 				  .host_count = 1,
 				  .max_requests = 2 * MANY * SIZE_MAX_RANKS,
@@ -402,7 +404,7 @@ int main(int argc, char **argv)
 	world.rank = told("OMPI_COMM_WORLD_RANK", "PMI_RANK", 0);
 	world.size = told("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", 2);
 	if (argc > 3)
-		options.wait = (uint32_t)atoi(argv[3]);
+		options.wait.how = (uint32_t)atoi(argv[3]);
 	host = testhost(NULL);
 	out = memory(LARGE);
 	in = memory(LARGE);
