@@ -83,12 +83,10 @@ static struct lsb_table comparison_table(const json_t *summary, int others)
 {
 	static const char *const heads[] = { "Point", "Beside", "Equal answers", "Tokens before a difference",
 					     "Score" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point, *comparison;
 	size_t i, k;
 
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		json_array_foreach(comparisons_of(point), k, comparison)
@@ -129,7 +127,7 @@ void lsb_answers_text(const json_t *summary, struct lsb_text *to)
 	if (n)
 		lsb_text_add(to, "%zu of %zu comparisons with a baseline: token by token the same answers\n",
 			     n_same, n);
-	if (t.n_cells > t.n_columns)
+	if (lsb_table_has_rows(&t))
 		lsb_table_text(&t, to);
 	lsb_table_free(&t);
 }
@@ -146,13 +144,10 @@ static struct lsb_table success_table(const json_t *summary)
 	static const char *const lengths[] = { "answer_tokens_mean", "answer_tokens_min",
 					       "answer_tokens_max" };
 	static const char *const shares[] = { "empty_share", "at_once_share", "repeated_share" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point;
-	char shown[LSB_SHOWN];
 	size_t i;
 
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const char *digest = lsb_text_of(json_object_get(point, "outputs"), "sha256");
@@ -163,11 +158,7 @@ static struct lsb_table success_table(const json_t *summary)
 		lsb_table_cell(&t, "%.0f", lsb_number(point, "prompts"));
 		lsb_table_cell(&t, "%.4g %%", lsb_number(lsb_metric(point, "success_rate"), "median") * 100);
 		for (size_t k = 0; k < LSB_COUNT(lengths); k++)
-			lsb_table_cell(
-				&t, "%s",
-				lsb_metric(point, lengths[k])
-					? lsb_show(lsb_number(lsb_metric(point, lengths[k]), "median"), shown)
-					: "-");
+			lsb_table_metric(&t, lsb_metric(point, lengths[k]), 0);
 		for (size_t k = 0; k < LSB_COUNT(shares); k++) {
 			if (lsb_metric(point, shares[k]))
 				lsb_table_cell(&t, "%.3g %%",
@@ -184,11 +175,11 @@ void lsb_answers_markdown(const json_t *summary, struct lsb_text *to)
 {
 	struct lsb_table success = success_table(summary), t = comparison_table(summary, 0);
 
-	if (success.n_cells > success.n_columns) {
+	if (lsb_table_has_rows(&success)) {
 		lsb_text_add(to, "## Answers\n\n");
 		lsb_table_markdown(&success, to);
 	}
-	if (t.n_cells > t.n_columns) {
+	if (lsb_table_has_rows(&t)) {
 		lsb_table_markdown(&t, to);
 		lsb_text_add(to, "%s\n\n", note);
 	}
@@ -203,6 +194,6 @@ void lsb_html_answers(const struct lsb_page *page)
 	lsb_html_open(page, "answers", "Success and answers");
 	lsb_html_from_table(page, "Completed requests and their answers, medians over launches", &success, 1);
 	lsb_html_from_table(page, "Answers beside the baselines'", &t, 2);
-	lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", note);
+	lsb_html_note(page, note);
 	lsb_html_close(page);
 }

@@ -127,32 +127,27 @@ static void add_lone(const json_t *comparison, const char *key, const char *whic
 
 static void add_row(struct lsb_table *t, const char *what, const char *metric, const json_t *m)
 {
-	const json_t *ratio = json_object_get(m, "ratio"), *ci = json_object_get(m, "ci95");
-	char a[LSB_SHOWN], b[LSB_SHOWN], shown[LSB_SHOWN];
+	char shown[LSB_SHOWN];
 	const char *reason = lsb_text_of(m, "reason");
 
 	lsb_table_cell(t, "%s", what);
 	lsb_table_cell(t, "%s", metric);
-	lsb_table_cell(t, "%s",
-		       json_is_number(json_object_get(m, "a")) ? lsb_show(lsb_number(m, "a"), a) : "-");
-	lsb_table_cell(t, "%s",
-		       json_is_number(json_object_get(m, "b")) ? lsb_show(lsb_number(m, "b"), b) : "-");
-	lsb_table_cell(t, "%s", json_is_number(ratio) ? lsb_show(json_number_value(ratio), shown) : "-");
-	lsb_table_cell(t, "%s", lsb_show_interval(ci, 0, shown));
+	lsb_table_number(t, json_object_get(m, "a"));
+	lsb_table_number(t, json_object_get(m, "b"));
+	lsb_table_number(t, json_object_get(m, "ratio"));
+	lsb_table_cell(t, "%s", lsb_show_interval(json_object_get(m, "ci95"), 0, shown));
 	lsb_table_cell(t, "%s%s%s", lsb_text_of(m, "verdict"), *reason ? ": " : "", reason);
 }
 
 static void add_verdicts(const json_t *comparison, int is_markdown, struct lsb_text *to)
 {
 	static const char *const titles[] = { "comparison", "metric", "A", "B", "B / A", "95 %", "B is" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(titles));
+	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	const json_t *pair;
 	const char *metric;
 	json_t *m;
 	size_t i;
 
-	for (i = 0; i < LSB_COUNT(titles); i++)
-		lsb_table_cell(&t, "%s", titles[i]);
 	json_array_foreach(json_object_get(comparison, "pairs"), i, pair)
 	{
 		const char *what = lsb_text_of(pair, "what");
@@ -163,10 +158,7 @@ static void add_verdicts(const json_t *comparison, int is_markdown, struct lsb_t
 			what = "";
 		}
 	}
-	if (is_markdown)
-		lsb_table_markdown(&t, to);
-	else
-		lsb_table_text(&t, to);
+	lsb_table_show(&t, is_markdown, to);
 }
 
 /* Whether the pair has a verdict of this name for some metric. */

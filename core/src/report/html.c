@@ -7,11 +7,7 @@
 
 #include <string.h>
 
-#include "report/load.h"
-#include "report/sensitivity.h"
-#include "report/side.h"
-#include "report/replicas.h"
-#include "report/speed.h"
+#include "report/section.h"
 
 void lsb_html_chart(const struct lsb_page *page, struct lsb_chart *chart)
 {
@@ -52,6 +48,14 @@ static void add_head(const struct lsb_page *page)
 		     lsb_text_of(summary, "started"), lsb_text_of(summary, "version"));
 }
 
+static void add_links(const struct lsb_page *page, const struct lsb_section *const *sections)
+{
+	for (; *sections; sections++)
+		if ((*sections)->is_there(page->summary))
+			lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", (*sections)->anchor,
+				     (*sections)->link);
+}
+
 static void add_contents(const struct lsb_page *page)
 {
 	static const struct {
@@ -71,44 +75,51 @@ static void add_contents(const struct lsb_page *page)
 	lsb_text_add(page->to, "<nav aria-label=\"Contents\"><ul>");
 	for (size_t i = 0; i < LSB_COUNT(front); i++)
 		lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", front[i].anchor, front[i].words);
-	if (lsb_side_is_there(page->summary))
-		lsb_text_add(page->to, "<li><a href=\"#side\">Side by side</a></li>");
-	if (lsb_break_even_is_there(page->summary))
-		lsb_text_add(page->to, "<li><a href=\"#break-even\">Break-even</a></li>");
-	if (lsb_sensitivity_is_there(page->summary))
-		lsb_text_add(page->to, "<li><a href=\"#sensitivity\">Sensitivity to the link</a></li>");
+	add_links(page, lsb_sections_compared);
 	for (size_t i = 0; lsb_report_kinds[i]; i++)
 		if (lsb_count_kind(page->summary, lsb_report_kinds[i]))
 			lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", lsb_report_kinds[i],
 				     lsb_kind_title(lsb_report_kinds[i]));
-	if (lsb_speed_is_there(page->summary))
-		lsb_text_add(page->to, "<li><a href=\"#speed\">Speed and quality</a></li>");
-	if (lsb_load_is_there(page->summary))
-		lsb_text_add(page->to, "<li><a href=\"#load\">Load and limits</a></li>");
-	if (lsb_replicas_are_there(page->summary))
-		lsb_text_add(page->to, "<li><a href=\"#replicas\">Replicas</a></li>");
+	add_links(page, lsb_sections_done);
 	for (size_t i = 0; i < LSB_COUNT(back); i++)
 		lsb_html_add(page->to, "<li><a href=\"#%s\">%s</a></li>", back[i].anchor, back[i].words);
 	lsb_text_add(page->to, "</ul></nav>\n<main>\n");
 }
 
+static void add_sections(const struct lsb_page *page, const struct lsb_section *const *sections)
+{
+	for (; *sections; sections++) {
+		if (!(*sections)->is_there(page->summary))
+			continue;
+		lsb_html_open(page, (*sections)->anchor, (*sections)->title);
+		(*sections)->html(page);
+		lsb_html_close(page);
+	}
+}
+
 void lsb_html_page(const struct lsb_report_source *source, struct lsb_gnuplot *gnuplot, struct lsb_text *to)
 {
-	static void (*const sections[])(const struct lsb_page *) = {
-		lsb_html_verdict,     lsb_html_why,	 lsb_html_advice,	 lsb_html_side,
-		lsb_html_sensitivity, lsb_html_kinds,	 lsb_html_speed,	 lsb_html_load,
-		lsb_html_replicas,    lsb_html_bounds,	 lsb_html_latency,	 lsb_html_ranks,
-		lsb_html_answers,     lsb_html_flags,	 lsb_html_configuration, lsb_html_environment,
-		lsb_html_definitions, lsb_html_reproduce
-	};
 	const struct lsb_page page = {
 		.to = to, .source = source, .summary = source->summary, .gnuplot = gnuplot
 	};
 
 	add_head(&page);
 	add_contents(&page);
-	for (size_t i = 0; i < LSB_COUNT(sections); i++)
-		sections[i](&page);
+	lsb_html_verdict(&page);
+	lsb_html_why(&page);
+	lsb_html_advice(&page);
+	add_sections(&page, lsb_sections_compared);
+	lsb_html_kinds(&page);
+	add_sections(&page, lsb_sections_done);
+	lsb_html_bounds(&page);
+	lsb_html_latency(&page);
+	lsb_html_ranks(&page);
+	lsb_html_answers(&page);
+	lsb_html_flags(&page);
+	lsb_html_configuration(&page);
+	lsb_html_environment(&page);
+	lsb_html_definitions(&page);
+	lsb_html_reproduce(&page);
 	lsb_text_add(to, "</main>\n</body>\n</html>\n");
 }
 

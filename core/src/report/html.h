@@ -41,6 +41,8 @@ void lsb_html_point(const struct lsb_page *page, const json_t *point);
 /* A section: its heading and its anchor. */
 void lsb_html_open(const struct lsb_page *page, const char *anchor, const char *title);
 void lsb_html_close(const struct lsb_page *page);
+/* What must be known to read the tables above it. */
+void lsb_html_note(const struct lsb_page *page, const char *text);
 
 /* A table in a container that scrolls by itself. Heads that begin with '#' are of numbers. */
 void lsb_html_table(const struct lsb_page *page, const char *caption, const char *const *heads, size_t n);
@@ -69,7 +71,7 @@ double lsb_html_bar_part(struct lsb_text *to, const char *class, const char *wor
 /* A chart of gnuplot's in a figure; when it cannot be drawn, which one and why. Frees the chart. */
 void lsb_html_chart(const struct lsb_page *page, struct lsb_chart *chart);
 
-/* --- a file for each group of sections --- */
+/* --- a file for each group of sections; more of them in section.h --- */
 
 void lsb_html_verdict(const struct lsb_page *page); /* html_verdict.c */
 void lsb_html_why(const struct lsb_page *page);	    /* html_why.c */
@@ -84,10 +86,6 @@ void lsb_html_bounds(const struct lsb_page *page);   /* html_bounds.c */
 void lsb_html_symmetry(const struct lsb_page *page); /* html_bounds.c */
 void lsb_html_kinds(const struct lsb_page *page);    /* html_kinds.c */
 void lsb_html_links(const struct lsb_page *page);    /* html_links.c: kind = link, within html_kinds.c */
-void lsb_html_side(const struct lsb_page *page);     /* side.c: what the suite compares, and break-even */
-void lsb_html_speed(const struct lsb_page *page);    /* speed.c */
-void lsb_html_load(const struct lsb_page *page);     /* load.c: limits, goodput, the knee */
-void lsb_html_replicas(const struct lsb_page *page); /* replicas.c */
 void lsb_html_latency(const struct lsb_page *page);  /* html_latency.c */
 void lsb_html_ranks(const struct lsb_page *page);    /* html_ranks.c: symmetry, memory, cold start */
 void lsb_html_answers(const struct lsb_page *page);  /* answers.c: success, equality, quality */

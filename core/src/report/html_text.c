@@ -252,6 +252,11 @@ void lsb_html_close(const struct lsb_page *page)
 	lsb_text_add(page->to, "</section>\n\n");
 }
 
+void lsb_html_note(const struct lsb_page *page, const char *text)
+{
+	lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", text);
+}
+
 void lsb_html_table(const struct lsb_page *page, const char *caption, const char *const *heads, size_t n)
 {
 	lsb_html_add(page->to,

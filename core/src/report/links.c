@@ -142,12 +142,13 @@ static const char *short_label(const json_t *point)
 static struct lsb_table curve_table(const struct lsb_link_group *g, size_t from, size_t to,
 				    const struct lsb_link_curve *curve)
 {
-	struct lsb_table t = lsb_table_open(to - from + 1);
+	struct lsb_table t = lsb_table_open(&curve->shown_unit, 1);
 	char shown[LSB_SHOWN];
 
-	lsb_table_cell(&t, "%s", curve->shown_unit);
-	for (size_t k = from; k < to; k++)
-		lsb_table_cell(&t, "%.28s", short_label(g->points[k]));
+	for (size_t k = from; k < to; k++) {
+		(void)snprintf(shown, sizeof(shown), "%.28s", short_label(g->points[k]));
+		lsb_table_column(&t, shown);
+	}
 	for (size_t i = 0; i < g->n_sizes; i++) {
 		lsb_table_cell(&t, "%s", lsb_link_size(g->sizes[i], shown));
 		for (size_t k = from; k < to; k++)
@@ -171,11 +172,9 @@ static void add_loggp(const struct lsb_link_group *g, int is_markdown, struct ls
 			{ "gap_s", 1e6 },
 			{ "gap_per_byte_s", 1e9 * 1024 },
 			{ "residual", 100 } };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	char shown[LSB_SHOWN];
 
-	for (size_t i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	for (size_t i = 0; i < g->n_points; i++) {
 		const json_t *fit =
 			json_object_get(json_array_get(json_object_get(g->points[i], "links"), 0), "loggp");
@@ -190,7 +189,7 @@ static void add_loggp(const struct lsb_link_group *g, int is_markdown, struct ls
 	lsb_text_add(to,
 		     "%sLogGP: k bytes take L + 2o + (k - 1) G; residual: root mean square of the fit\n\n",
 		     is_markdown ? "### " : "");
-	(is_markdown ? lsb_table_markdown : lsb_table_text)(&t, to);
+	lsb_table_show(&t, is_markdown, to);
 	lsb_text_add(to, "\n");
 }
 
@@ -205,7 +204,7 @@ static void add_curve(const struct lsb_link_group *g, const struct lsb_link_curv
 
 		lsb_text_add(to, "%s%s: %s (%s)\n\n", is_markdown ? "### " : "", g->name, curve->title,
 			     curve->shown_unit);
-		(is_markdown ? lsb_table_markdown : lsb_table_text)(&t, to);
+		lsb_table_show(&t, is_markdown, to);
 		lsb_text_add(to, "\n");
 	}
 }

@@ -3,10 +3,8 @@
  * What a service promises beside what it does: of each point the requests that keep
  * the limits, its latencies, and where rates are the question the knee.
  */
-#include "report/load.h"
-
 #include "measure/slo.h"
-#include "report/html.h"
+#include "report/section.h"
 
 static const char note[] =
 	"Goodput: requests that keep every limit / run time. Shares are of all requests that were issued; a "
@@ -19,32 +17,17 @@ static int has_limits(const json_t *point)
 	return json_is_object(json_object_get(point, "slo"));
 }
 
-int lsb_load_is_there(const json_t *summary)
+static int is_there(const json_t *summary)
 {
-	const json_t *point;
-	size_t i;
-
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		if (has_limits(point))
-			return 1;
-	}
-	return 0;
+	return lsb_any_point(summary, has_limits);
 }
 
-/* With its interval, or on the narrow terminal the median alone; a share as per cent. */
 static void metric_cell(struct lsb_table *t, const json_t *metric, int is_share, int is_wide)
 {
-	char shown[LSB_SHOWN];
-
-	if (!metric)
-		lsb_table_cell(t, "-");
-	else if (is_share)
+	if (metric && is_share)
 		lsb_table_cell(t, "%.1f %%", lsb_number(metric, "median") * 100);
-	else if (is_wide)
-		lsb_table_cell(t, "%s", lsb_show_estimate(metric, shown));
 	else
-		lsb_table_cell(t, "%s", lsb_show(lsb_number(metric, "median"), shown));
+		lsb_table_metric(t, metric, is_wide);
 }
 
 /* "ttft 0.2 s, tpot 0.05 s" */
@@ -76,17 +59,17 @@ static struct lsb_table load_table(const json_t *summary, int is_wide)
 			{ "ttft_p90_s", "ttft p90 (s)", "ttft p90", 0 },
 			{ "tpot_p90_s", "tpot p90 (s)", "tpot p90", 0 },
 			{ "e2e_p90_s", "e2e p90 (s)", "e2e p90", 0 } };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(columns) + 4);
-	char label[LSB_LABEL_WIDTH + 1], shown[LSB_SHOWN];
+	struct lsb_table t = { 0 };
+	char shown[LSB_SHOWN];
 	const json_t *point;
 	size_t i;
 
-	lsb_table_cell(&t, "%s", is_wide ? "Point" : "");
-	lsb_table_cell(&t, "%s", is_wide ? "Offered (1/s)" : "offered");
+	lsb_table_column(&t, is_wide ? "Point" : "");
+	lsb_table_column(&t, is_wide ? "Offered (1/s)" : "offered");
 	for (i = 0; i < LSB_COUNT(columns); i++)
-		lsb_table_cell(&t, "%s", is_wide ? columns[i].words : columns[i].short_words);
-	lsb_table_cell(&t, "%s", is_wide ? "Limits" : "limits");
-	lsb_table_cell(&t, "%s", is_wide ? "Kept" : "kept");
+		lsb_table_column(&t, is_wide ? columns[i].words : columns[i].short_words);
+	lsb_table_column(&t, is_wide ? "Limits" : "limits");
+	lsb_table_column(&t, is_wide ? "Kept" : "kept");
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const json_t *slo = json_object_get(point, "slo"), *met = json_object_get(slo, "met");
@@ -94,9 +77,7 @@ static struct lsb_table load_table(const json_t *summary, int is_wide)
 
 		if (!has_limits(point) || !lsb_has_launches(point))
 			continue;
-		lsb_table_cell(&t, "%s",
-			       is_wide ? lsb_text_of(point, "label")
-				       : lsb_text_cut(lsb_text_of(point, "label"), label));
+		lsb_table_point(&t, point, is_wide);
 		lsb_table_cell(&t, "%s", rate > 0 ? lsb_show(rate, shown) : "-");
 		for (size_t k = 0; k < LSB_COUNT(columns); k++)
 			metric_cell(&t, lsb_metric(point, columns[k].metric), columns[k].is_share, is_wide);
@@ -110,13 +91,10 @@ static struct lsb_table load_table(const json_t *summary, int is_wide)
 static struct lsb_table knee_table(const json_t *summary)
 {
 	static const char *const heads[] = { "Case", "Knee (1/s)", "Keeps them", "Does not (1/s)", "Search" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *knee;
-	char shown[LSB_SHOWN];
 	size_t i;
 
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(json_object_get(summary, "knees"), i, knee)
 	{
 		const json_t *rate = json_object_get(knee, "rate"),
@@ -130,10 +108,8 @@ static struct lsb_table knee_table(const json_t *summary)
 			lsb_table_cell(&t, "at least %.4g", json_number_value(rate));
 		else
 			lsb_table_cell(&t, "below %.4g", json_number_value(ceiling));
-		lsb_table_cell(&t, "%s",
-			       json_is_number(rate) ? lsb_show(json_number_value(rate), shown) : "-");
-		lsb_table_cell(&t, "%s",
-			       json_is_number(ceiling) ? lsb_show(json_number_value(ceiling), shown) : "-");
+		lsb_table_number(&t, rate);
+		lsb_table_number(&t, ceiling);
 		lsb_table_cell(&t, "%s",
 			       json_is_true(json_object_get(knee, "is_closed")) ? "came to its end"
 										: "did not come to its end");
@@ -141,16 +117,16 @@ static struct lsb_table knee_table(const json_t *summary)
 	return t;
 }
 
-void lsb_load_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+static void show(const json_t *summary, int is_markdown, struct lsb_text *to)
 {
 	struct lsb_table t = load_table(summary, is_markdown), knees = knee_table(summary);
 
-	if (knees.n_cells > knees.n_columns)
-		(is_markdown ? lsb_table_markdown : lsb_table_text)(&knees, to);
-	if (!is_markdown && to->length)
-		lsb_text_add(to, "\n");
-	if (t.n_cells > t.n_columns)
-		(is_markdown ? lsb_table_markdown : lsb_table_text)(&t, to);
+	if (lsb_table_has_rows(&knees)) {
+		lsb_table_show(&knees, is_markdown, to);
+		lsb_text_add(to, is_markdown ? "" : "\n");
+	}
+	if (lsb_table_has_rows(&t))
+		lsb_table_show(&t, is_markdown, to);
 	if (is_markdown)
 		lsb_text_add(to, "%s\n\n", note);
 	lsb_table_free(&knees);
@@ -178,20 +154,24 @@ static void add_charts(const struct lsb_page *page)
 	lsb_text_add(page->to, "</div>\n");
 }
 
-void lsb_html_load(const struct lsb_page *page)
+static void add_html(const struct lsb_page *page)
 {
-	struct lsb_table t, knees;
+	struct lsb_table t = load_table(page->summary, 1), knees = knee_table(page->summary);
 
-	if (!lsb_load_is_there(page->summary))
-		return;
-	t = load_table(page->summary, 1);
-	knees = knee_table(page->summary);
-	lsb_html_open(page, "load", "Load and limits");
 	if (json_array_size(json_object_get(page->summary, "knees")))
 		add_charts(page);
 	lsb_html_from_table(page, "The knee: the highest rate at which enough requests keep the limits",
 			    &knees, 1);
 	lsb_html_from_table(page, "Requests within the limits, medians over launches", &t, 1);
-	lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", note);
-	lsb_html_close(page);
+	lsb_html_note(page, note);
 }
+
+const struct lsb_section lsb_section_load = {
+	.title = "Load and limits",
+	.hint = "shares of requests that keep them; latencies in s",
+	.anchor = "load",
+	.link = "Load and limits",
+	.is_there = is_there,
+	.show = show,
+	.html = add_html,
+};

@@ -5,12 +5,7 @@
 #include "measure/launch_measure.h"
 #include "report/answers.h"
 #include "report/links.h"
-#include "report/load.h"
-#include "report/parts.h"
-#include "report/sensitivity.h"
-#include "report/side.h"
-#include "report/replicas.h"
-#include "report/speed.h"
+#include "report/section.h"
 
 static void number_cell(struct lsb_table *t, const json_t *object, const char *key)
 {
@@ -124,13 +119,11 @@ static void add_configuration(const json_t *summary, struct lsb_text *to)
 					     "Threads/rank", "Launches", "Status",    "Other" };
 	static const char *const numbers[] = { "batch", "in_flight", "concurrency", "prompts", "threads" };
 	const json_t *points = json_object_get(summary, "points"), *point;
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	size_t i;
 
 	lsb_text_add(to, "## Configuration\n\n");
 	lsb_markdown_shared(points, to);
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(points, i, point)
 	{
 		lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
@@ -181,12 +174,10 @@ static void add_results(const json_t *summary, const char *kind, struct lsb_text
 	static const char *const factors[] = { "nodes", "prompts", "batch", "in_flight" };
 	static const char *const before[] = { "wall_s", "run_s", "tokens_per_s" };
 	static const char *const behind[] = { "load_s", "communication_s", "wait_s", "preprocess_s" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point;
 	size_t i;
 
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		if (!lsb_is_kind(point, kind) || !lsb_has_launches(point))
@@ -246,16 +237,11 @@ static void add_ratios(const json_t *summary, const char *kind, struct lsb_text 
 		       { "speedup_equal_concurrency", "speedup at equal concurrency", "equal_concurrency" },
 		       { "speedup_equal_cores", "speedup at equal cores", "equal_cores" },
 		       { "batch_gain", "batch gain", "batch_one" } };
-	struct lsb_table t = lsb_table_open(6);
+	static const char *const heads[] = { "Point", "Ratio", "Value", "Verdict", "Formula", "Against" };
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point;
 	size_t i;
 
-	lsb_table_cell(&t, "Point");
-	lsb_table_cell(&t, "Ratio");
-	lsb_table_cell(&t, "Value");
-	lsb_table_cell(&t, "Verdict");
-	lsb_table_cell(&t, "Formula");
-	lsb_table_cell(&t, "Against");
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		if (!lsb_is_kind(point, kind))
@@ -263,7 +249,7 @@ static void add_ratios(const json_t *summary, const char *kind, struct lsb_text 
 		for (size_t k = lsb_is_own_baseline(point) ? 2 : 0; k < LSB_COUNT(ratios); k++)
 			add_ratio_row(&t, point, ratios[k].name, ratios[k].words, ratios[k].baseline);
 	}
-	if (t.n_cells > t.n_columns)
+	if (lsb_table_has_rows(&t))
 		lsb_table_markdown(&t, to);
 	else
 		lsb_text_add(to, "Nothing to compare with was measured.\n\n");
@@ -430,39 +416,28 @@ static void add_head(const struct lsb_report_source *source, struct lsb_text *to
 	lsb_markdown_narrative(summary, to);
 }
 
+static void add_sections(const struct lsb_section *const *sections, const json_t *summary,
+			 struct lsb_text *to)
+{
+	for (; *sections; sections++) {
+		if (!(*sections)->is_there(summary))
+			continue;
+		lsb_text_add(to, "## %s\n\n", (*sections)->title);
+		(*sections)->show(summary, 1, to);
+	}
+}
+
 int lsb_report_markdown(const char *dir, const struct lsb_report_source *source, struct lsb_error *err)
 {
 	const json_t *summary = source->summary;
 	struct lsb_text text = { 0 };
 
 	add_head(source, &text);
-	if (lsb_side_is_there(summary)) {
-		lsb_text_add(&text, "## Side by side\n\n");
-		lsb_side_show(summary, 1, &text);
-	}
-	if (lsb_break_even_is_there(summary)) {
-		lsb_text_add(&text, "## When several nodes pay off\n\n");
-		lsb_break_even_show(summary, 1, &text);
-	}
-	if (lsb_sensitivity_is_there(summary)) {
-		lsb_text_add(&text, "## Sensitivity to the link\n\n");
-		lsb_sensitivity_show(summary, 1, &text);
-	}
+	add_sections(lsb_sections_compared, summary, &text);
 	add_configuration(summary, &text);
 	for (size_t i = 0; lsb_report_kinds[i]; i++)
 		add_kind(summary, lsb_report_kinds[i], &text);
-	if (lsb_speed_is_there(summary)) {
-		lsb_text_add(&text, "## Speed and quality\n\n");
-		lsb_speed_show(summary, 1, &text);
-	}
-	if (lsb_load_is_there(summary)) {
-		lsb_text_add(&text, "## Load and limits\n\n");
-		lsb_load_show(summary, 1, &text);
-	}
-	if (lsb_replicas_are_there(summary)) {
-		lsb_text_add(&text, "## Replicas\n\n");
-		lsb_replicas_show(summary, 1, &text);
-	}
+	add_sections(lsb_sections_done, summary, &text);
 	lsb_markdown_bounds(summary, &text);
 	lsb_markdown_ledger(summary, &text);
 	lsb_markdown_latency(summary, &text);

@@ -2,19 +2,6 @@
 /* Sections of report.md about what the machine allows, what is missing of it, and how alike nodes are. */
 #include "report/parts.h"
 
-static void head(struct lsb_table *t, const char *const *heads)
-{
-	for (; *heads; heads++)
-		lsb_table_cell(t, "%s", *heads);
-}
-
-static void value_cell(struct lsb_table *t, const json_t *value)
-{
-	char shown[LSB_SHOWN];
-
-	lsb_table_cell(t, "%s", json_is_number(value) ? lsb_show(json_number_value(value), shown) : "-");
-}
-
 static void percent_cell(struct lsb_table *t, const json_t *value)
 {
 	if (json_is_number(value))
@@ -26,7 +13,7 @@ static void percent_cell(struct lsb_table *t, const json_t *value)
 /* A table with at least a row, or nothing. */
 static void end_table(struct lsb_table *t, const char *title, const char *foot, struct lsb_text *to)
 {
-	if (t->n_cells > t->n_columns) {
+	if (lsb_table_has_rows(t)) {
 		lsb_text_add(to, "%s", title);
 		lsb_table_markdown(t, to);
 		lsb_text_add(to, "%s", foot);
@@ -37,23 +24,15 @@ static void end_table(struct lsb_table *t, const char *title, const char *foot, 
 /* Decode and prefill beside their rooflines. */
 static void add_rooflines(const json_t *summary, struct lsb_text *to)
 {
-	static const char *const heads[] = { "Point",
-					     "Phase",
-					     "Bound by",
-					     "Bytes/token",
-					     "MACs/token",
-					     "Tokens/s at most",
-					     "All ranks at it",
-					     "Least time (s)",
-					     "Measured (s)",
-					     "Reached",
-					     NULL };
+	static const char *const heads[] = { "Point",		"Phase",	  "Bound by",
+					     "Bytes/token",	"MACs/token",	  "Tokens/s at most",
+					     "All ranks at it", "Least time (s)", "Measured (s)",
+					     "Reached" };
 	static const char *const phases[] = { "decode", "prefill" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads) - 1);
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point;
 	size_t i;
 
-	head(&t, heads);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		for (size_t k = 0; k < LSB_COUNT(phases); k++) {
@@ -64,12 +43,12 @@ static void add_rooflines(const json_t *summary, struct lsb_text *to)
 			lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
 			lsb_table_cell(&t, "%s", phases[k]);
 			lsb_table_cell(&t, "%s", lsb_text_of(roof, "limit"));
-			value_cell(&t, json_object_get(roof, "bytes_per_token"));
-			value_cell(&t, json_object_get(roof, "macs_per_token"));
-			value_cell(&t, json_object_get(roof, "tokens_per_s"));
-			value_cell(&t, json_object_get(roof, "tokens_per_s_shared"));
-			value_cell(&t, json_object_get(roof, "least_s"));
-			value_cell(&t, json_object_get(roof, "measured_s"));
+			lsb_table_number(&t, json_object_get(roof, "bytes_per_token"));
+			lsb_table_number(&t, json_object_get(roof, "macs_per_token"));
+			lsb_table_number(&t, json_object_get(roof, "tokens_per_s"));
+			lsb_table_number(&t, json_object_get(roof, "tokens_per_s_shared"));
+			lsb_table_number(&t, json_object_get(roof, "least_s"));
+			lsb_table_number(&t, json_object_get(roof, "measured_s"));
 			percent_cell(&t, json_object_get(roof, "share"));
 		}
 	}
@@ -88,14 +67,13 @@ static void add_rooflines(const json_t *summary, struct lsb_text *to)
 /* Why p nodes are not p times as fast: a column a term. */
 static void add_losses(const json_t *summary, struct lsb_text *to)
 {
-	static const char *const heads[] = { "Point",	       "Lost to",    "Seconds", "Share of run [95 %]",
-					     "Of the speedup", "Without it", NULL };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads) - 1);
+	static const char *const heads[] = { "Point",	       "Lost to",   "Seconds", "Share of run [95 %]",
+					     "Of the speedup", "Without it" };
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point, *term;
 	char shown[LSB_SHOWN];
 	size_t i, k;
 
-	head(&t, heads);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const json_t *losses = json_object_get(json_object_get(point, "bounds"), "losses");
@@ -104,7 +82,7 @@ static void add_losses(const json_t *summary, struct lsb_text *to)
 		{
 			lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
 			lsb_table_cell(&t, "%s", lsb_text_of(term, "words"));
-			value_cell(&t, json_object_get(term, "s"));
+			lsb_table_number(&t, json_object_get(term, "s"));
 			lsb_table_cell(&t, "%.1f %% %s", lsb_number(term, "share") * 100,
 				       lsb_show_interval(json_object_get(term, "ci95"), 0, shown));
 			lsb_table_cell(&t, "%.2f", lsb_number(term, "speedup"));
@@ -126,14 +104,13 @@ static void add_losses(const json_t *summary, struct lsb_text *to)
 /* What was to be expected, beside what came. */
 static void add_predictions(const json_t *summary, struct lsb_text *to)
 {
-	static const char *const heads[] = { "Point",	      "Ideal", "Predicted", "Measured",	 "Bubble",
-					     "Uneven stages", "Link",  "Memory",    "Remainder", NULL };
+	static const char *const heads[] = { "Point",	      "Ideal", "Predicted", "Measured", "Bubble",
+					     "Uneven stages", "Link",  "Memory",    "Remainder" };
 	static const char *const keys[] = { "bubble", "imbalance", "link", "memory" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads) - 1);
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point;
 	size_t i;
 
-	head(&t, heads);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const json_t *bounds = json_object_get(point, "bounds");
@@ -142,9 +119,9 @@ static void add_predictions(const json_t *summary, struct lsb_text *to)
 		if (!json_is_object(predicted))
 			continue;
 		lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
-		value_cell(&t, json_object_get(bounds, "ideal_speedup"));
-		value_cell(&t, json_object_get(predicted, "speedup"));
-		value_cell(&t, json_object_get(predicted, "measured_speedup"));
+		lsb_table_number(&t, json_object_get(bounds, "ideal_speedup"));
+		lsb_table_number(&t, json_object_get(predicted, "speedup"));
+		lsb_table_number(&t, json_object_get(predicted, "measured_speedup"));
 		for (size_t k = 0; k < LSB_COUNT(keys); k++)
 			percent_cell(&t, json_object_get(json_object_get(predicted, "shares"), keys[k]));
 		percent_cell(&t, json_object_get(predicted, "remainder_share"));
@@ -160,14 +137,12 @@ static void add_predictions(const json_t *summary, struct lsb_text *to)
 
 static void add_links(const json_t *summary, struct lsb_text *to)
 {
-	static const char *const heads[] = { "Point",		"From, to",    "Latency (s)",
-					     "Bandwidth (B/s)", "Misfit",      "Message (B)",
-					     "takes (s)",	"Exposed (s)", NULL };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads) - 1);
+	static const char *const heads[] = { "Point",  "From, to",    "Latency (s)", "Bandwidth (B/s)",
+					     "Misfit", "Message (B)", "takes (s)",   "Exposed (s)" };
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point;
 	size_t i;
 
-	head(&t, heads);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const json_t *link = json_object_get(json_object_get(point, "bounds"), "link");
@@ -176,12 +151,12 @@ static void add_links(const json_t *summary, struct lsb_text *to)
 			continue;
 		lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
 		lsb_table_cell(&t, "%.0f, %.0f", lsb_number(link, "rank"), lsb_number(link, "peer"));
-		value_cell(&t, json_object_get(link, "latency_s"));
-		value_cell(&t, json_object_get(link, "bandwidth"));
+		lsb_table_number(&t, json_object_get(link, "latency_s"));
+		lsb_table_number(&t, json_object_get(link, "bandwidth"));
 		percent_cell(&t, json_object_get(link, "residual"));
-		value_cell(&t, json_object_get(link, "message_bytes"));
-		value_cell(&t, json_object_get(link, "message_s"));
-		value_cell(&t, json_object_get(link, "exposed_s"));
+		lsb_table_number(&t, json_object_get(link, "message_bytes"));
+		lsb_table_number(&t, json_object_get(link, "message_s"));
+		lsb_table_number(&t, json_object_get(link, "exposed_s"));
 	}
 	end_table(&t, "### Links\n\n",
 		  "Measured after the run, through the same transport: one way = latency + bytes / "
@@ -204,14 +179,12 @@ void lsb_markdown_bounds(const json_t *summary, struct lsb_text *to)
 static void add_symmetry(const json_t *summary, struct lsb_text *to)
 {
 	static const char *const heads[] = { "Point",	"Unit",	 "Rank",    "Host",
-					     "Measure", "Value", "Success", "Against the first",
-					     NULL };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads) - 1);
+					     "Measure", "Value", "Success", "Against the first" };
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point, *row;
 	char shown[LSB_SHOWN];
 	size_t i, k;
 
-	head(&t, heads);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const json_t *symmetry = json_object_get(point, "symmetry");
@@ -226,7 +199,7 @@ static void add_symmetry(const json_t *summary, struct lsb_text *to)
 			lsb_table_cell(&t, "%.0f", lsb_number(row, "rank"));
 			lsb_table_cell(&t, "%s", lsb_text_of(row, "host"));
 			lsb_table_cell(&t, "%s", lsb_text_of(symmetry, "what"));
-			value_cell(&t, json_object_get(row, "median"));
+			lsb_table_number(&t, json_object_get(row, "median"));
 			percent_cell(&t, json_object_get(row, "success_rate"));
 			if (test && json_is_number(json_object_get(test, "p_adjusted")))
 				lsb_table_cell(&t, "%s (ratio %s, p = %.2g)", lsb_text_of(test, "verdict"),
@@ -251,15 +224,13 @@ static void add_cold(const json_t *summary, struct lsb_text *to)
 					     "Warm-up requests",
 					     "Warm-up (s)",
 					     "First token (s)",
-					     "First chunk / later ones",
-					     NULL };
+					     "First chunk / later ones" };
 	static const char *const keys[] = { "ready_s",	"load_s",	"warmup_requests",
 					    "warmup_s", "first_ttft_s", "first_step_ratio" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads) - 1);
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point;
 	size_t i;
 
-	head(&t, heads);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const json_t *cold = json_object_get(point, "cold");
@@ -268,7 +239,7 @@ static void add_cold(const json_t *summary, struct lsb_text *to)
 			continue;
 		lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
 		for (size_t k = 0; k < LSB_COUNT(keys); k++)
-			value_cell(&t, json_object_get(cold, keys[k]));
+			lsb_table_number(&t, json_object_get(cold, keys[k]));
 	}
 	end_table(&t, "## Cold start\n\n",
 		  "Medians over launches. Ready: from a rank's start to the start line, slowest rank. First "

@@ -6,16 +6,10 @@
 
 #include "report/parts.h"
 
-static void heads(struct lsb_table *t, const char *const *names)
-{
-	for (size_t i = 0; i < t->n_columns; i++)
-		lsb_table_cell(t, "%s", names[i]);
-}
-
 /* The table under `title`, unless it has no rows. */
 static void end_section(const char *title, struct lsb_table *t, struct lsb_text *to)
 {
-	if (t->n_cells > t->n_columns) {
+	if (lsb_table_has_rows(t)) {
 		lsb_text_add(to, "## %s\n\n", title);
 		lsb_table_markdown(t, to);
 	}
@@ -91,34 +85,30 @@ static void add_clocks(const json_t *summary, struct lsb_text *to)
 	lsb_text_add(to, "%s", n ? "\n" : "");
 }
 
-/* The table's first row; how many columns it has. */
-static size_t ledger_heads(const json_t *summary, char heads[LSB_LEDGER_TERMS + 4][32])
+static struct lsb_table ledger_table(const json_t *summary)
 {
-	size_t n = 2;
+	struct lsb_table t = { 0 };
+	char head[32];
 
-	memcpy(heads[0], "Point", sizeof("Point"));
-	memcpy(heads[1], "Rank", sizeof("Rank"));
+	lsb_table_column(&t, "Point");
+	lsb_table_column(&t, "Rank");
 	for (size_t k = 0; k < LSB_LEDGER_TERMS; k++)
 		if (lsb_ledger_has(summary, k)) {
-			(void)snprintf(heads[n], sizeof(heads[n]), "%s (s)", lsb_ledger_terms[k].words);
-			heads[n][0] = (char)(heads[n][0] - 'a' + 'A');
-			n++;
+			(void)snprintf(head, sizeof(head), "%s (s)", lsb_ledger_terms[k].words);
+			head[0] = (char)(head[0] - 'a' + 'A');
+			lsb_table_column(&t, head);
 		}
-	memcpy(heads[n++], "= Wall (s)", sizeof("= Wall (s)"));
-	memcpy(heads[n++], "Hidden transfer (s)", sizeof("Hidden transfer (s)"));
-	return n;
+	lsb_table_column(&t, "= Wall (s)");
+	lsb_table_column(&t, "Hidden transfer (s)");
+	return t;
 }
 
 void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to)
 {
-	char names[LSB_LEDGER_TERMS + 4][32];
-	const size_t n_columns = ledger_heads(summary, names);
-	struct lsb_table t = lsb_table_open(n_columns);
+	struct lsb_table t = ledger_table(summary);
 	const json_t *point;
 	size_t i, n = 0;
 
-	for (i = 0; i < n_columns; i++)
-		lsb_table_cell(&t, "%s", names[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		n += json_array_size(json_object_get(point, "ledger")) > 0;
@@ -155,11 +145,10 @@ void lsb_markdown_latency(const json_t *summary, struct lsb_text *to)
 					     "p99 (s)", "max (s)", "sd (s)" };
 	static const char *const kinds[] = { "ttft", "tpot", "itl", "e2e" };
 	static const char *const suffixes[] = { "p50", "p90", "p99", "max", "sd" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(names));
+	struct lsb_table t = lsb_table_open(names, LSB_COUNT(names));
 	const json_t *point;
 	size_t i;
 
-	heads(&t, names);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		for (size_t k = 0; k < LSB_COUNT(kinds); k++) {
@@ -207,11 +196,10 @@ void lsb_markdown_memory(const json_t *summary, struct lsb_text *to)
 	static const char *const names[] = { "Point",	   "Rank",	     "Weights (MiB)",
 					     "Read (MiB)", "KV cache (MiB)", "Peak (MiB)" };
 	static const char *const keys[] = { "weight_bytes", "load_bytes", "kv_bytes", "peak_memory_bytes" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(names));
+	struct lsb_table t = lsb_table_open(names, LSB_COUNT(names));
 	const json_t *point, *rank;
 	size_t i, k, n = 0;
 
-	heads(&t, names);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		json_array_foreach(json_object_get(point, "ranks"), k, rank)
@@ -252,13 +240,12 @@ void lsb_markdown_memory(const json_t *summary, struct lsb_text *to)
 void lsb_markdown_definitions(const json_t *summary, struct lsb_text *to)
 {
 	static const char *const names[] = { "Metric", "Unit", "Definition" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(names));
+	struct lsb_table t = lsb_table_open(names, LSB_COUNT(names));
 	json_t *seen = json_object(), *metric;
 	const json_t *point;
 	const char *name;
 	size_t i;
 
-	heads(&t, names);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		json_object_foreach(json_object_get(point, "metrics"), name, metric)
@@ -309,9 +296,8 @@ void lsb_markdown_environment(const json_t *environment, const json_t *header, s
 	static const char *const skipped[] = { "suite_text", "suite", "gated" };
 	static const char *const names[] = { "What", "Value" };
 	const json_t *provenance = json_object_get(header, "provenance");
-	struct lsb_table t = lsb_table_open(LSB_COUNT(names));
+	struct lsb_table t = lsb_table_open(names, LSB_COUNT(names));
 
-	heads(&t, names);
 	add_facts(environment, skipped, LSB_COUNT(skipped), &t);
 	add_facts(provenance, NULL, 0, &t);
 	if (!environment)

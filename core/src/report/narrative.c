@@ -41,7 +41,8 @@ static void add_sentences(const json_t *list, struct lsb_text *to)
 
 static void add_grades(const json_t *list, struct lsb_text *to)
 {
-	struct lsb_table t = lsb_table_open(5);
+	static const char *const heads[] = { "Grade of", "Grade", "Value", "Worst point", "Rule" };
+	struct lsb_table t;
 	const json_t *grade;
 	char shown[LSB_SHOWN];
 	size_t i;
@@ -49,11 +50,7 @@ static void add_grades(const json_t *list, struct lsb_text *to)
 	if (json_array_size(list) == 0)
 		return;
 	lsb_text_add(to, "### Grades\n\n");
-	lsb_table_cell(&t, "Grade of");
-	lsb_table_cell(&t, "Grade");
-	lsb_table_cell(&t, "Value");
-	lsb_table_cell(&t, "Worst point");
-	lsb_table_cell(&t, "Rule");
+	t = lsb_table_open(heads, LSB_COUNT(heads));
 	json_array_foreach(list, i, grade)
 	{
 		const json_t *value = json_object_get(grade, "value");
@@ -75,18 +72,15 @@ static void add_grades(const json_t *list, struct lsb_text *to)
 
 static void add_recommendations(const json_t *list, struct lsb_text *to)
 {
-	struct lsb_table t = lsb_table_open(5);
+	static const char *const heads[] = { "Gain", "Known from", "Setting", "Why", "Rule" };
+	struct lsb_table t;
 	const json_t *finding;
 	size_t i;
 
 	if (json_array_size(list) == 0)
 		return;
 	lsb_text_add(to, "### Recommendations\n\n");
-	lsb_table_cell(&t, "Gain");
-	lsb_table_cell(&t, "Known from");
-	lsb_table_cell(&t, "Setting");
-	lsb_table_cell(&t, "Why");
-	lsb_table_cell(&t, "Rule");
+	t = lsb_table_open(heads, LSB_COUNT(heads));
 	json_array_foreach(list, i, finding)
 	{
 		const json_t *gain = json_object_get(finding, "gain");
@@ -136,14 +130,12 @@ void lsb_markdown_narrative(const json_t *summary, struct lsb_text *to)
 
 void lsb_markdown_checks(const json_t *summary, struct lsb_text *to)
 {
+	static const char *const heads[] = { "Rule", "Points", "Outcome" };
 	const json_t *list = findings_of(summary, "checks"), *check, *fired;
-	struct lsb_table t = lsb_table_open(3);
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	size_t i, k;
 
 	lsb_text_add(to, "## Plausibility\n\n");
-	lsb_table_cell(&t, "Rule");
-	lsb_table_cell(&t, "Points");
-	lsb_table_cell(&t, "Outcome");
 	json_array_foreach(list, i, check)
 	{
 		struct lsb_text reasons = { 0 };

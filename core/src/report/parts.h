@@ -82,6 +82,8 @@ struct lsb_ledger_term {
 extern const struct lsb_ledger_term lsb_ledger_terms[LSB_LEDGER_TERMS];
 /* Whether a term is worth a column: wait+transfer and idle are only where some rank has any. */
 int lsb_ledger_has(const json_t *summary, size_t term);
+/* Whether some point of the summary `has` it. */
+int lsb_any_point(const json_t *summary, int (*has)(const json_t *point));
 /* The point has a ledger that closes. */
 int lsb_ledger_is_shown(const json_t *point);
 
@@ -134,20 +136,30 @@ int lsb_text_losses(const json_t *summary, struct lsb_text *to);
 
 struct lsb_table {
 	size_t n_columns, n_cells;
-	char **cells; /* [n_cells], by rows; owned */
+	char **cells; /* [n_cells], by rows, heads first; owned */
 	int failed;
 };
 
-struct lsb_table lsb_table_open(size_t n_columns);
+/* With a column for each of `n` heads; more columns can follow until the first row begins. */
+struct lsb_table lsb_table_open(const char *const *heads, size_t n);
+void lsb_table_column(struct lsb_table *t, const char *head);
 void lsb_table_cell(struct lsb_table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A number, "-" when `value` is none. */
+void lsb_table_number(struct lsb_table *t, const json_t *value);
+/* A metric with its interval or, on the narrow terminal, its median alone; "-" when there is none. */
+void lsb_table_metric(struct lsb_table *t, const json_t *metric, int is_wide);
+/* A point's label, cut to a column's width on the narrow terminal. */
+void lsb_table_point(struct lsb_table *t, const json_t *point, int is_wide);
 /* The rest of a row that was begun. */
 void lsb_table_fill(struct lsb_table *t);
+int lsb_table_has_rows(const struct lsb_table *t);
 /*
- * The first row is the head. Text aligns the first column left and all others
- * right, Markdown columns of numbers right. Both free the table.
+ * Text aligns the first column left and all others right, Markdown columns of
+ * numbers right. All free the table.
  */
 void lsb_table_text(struct lsb_table *t, struct lsb_text *to);
 void lsb_table_markdown(struct lsb_table *t, struct lsb_text *to);
+void lsb_table_show(struct lsb_table *t, int is_markdown, struct lsb_text *to);
 void lsb_table_free(struct lsb_table *t);
 
 #endif

@@ -22,21 +22,12 @@ int lsb_prediction_format(const char *name, enum lsb_prediction_format *out)
 
 static void add_table(struct lsb_table *t, enum lsb_prediction_format format, struct lsb_text *to)
 {
-	if (format == LSB_PREDICTION_MARKDOWN)
-		lsb_table_markdown(t, to);
-	else
-		lsb_table_text(t, to);
+	lsb_table_show(t, format == LSB_PREDICTION_MARKDOWN, to);
 }
 
 static void add_heading(const char *text, enum lsb_prediction_format format, struct lsb_text *to)
 {
 	lsb_text_add(to, format == LSB_PREDICTION_MARKDOWN ? "### %s\n\n" : "\n%s\n", text);
-}
-
-static void head(struct lsb_table *t, const char *const *titles, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		lsb_table_cell(t, "%s", titles[i]);
 }
 
 /* "16+14" */
@@ -55,12 +46,11 @@ static void add_predictions(const json_t *predictions, enum lsb_prediction_forma
 {
 	static const char *const titles[] = { "nodes", "split",	 "batch",      "in flight",  "tokens/s",
 					      "run s", "x base", "bottleneck", "removing it" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(titles));
+	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	const json_t *prediction, *gain;
 	char shown[LSB_SHOWN];
 	size_t i, k;
 
-	head(&t, titles, LSB_COUNT(titles));
 	json_array_foreach(predictions, i, prediction)
 	{
 		const json_t *s = json_object_get(prediction, "settings");
@@ -97,13 +87,12 @@ static void add_ledger(const json_t *prediction, enum lsb_prediction_format form
 	static const char *const titles[] = { "rank",	"stage",      "compute s",
 					      "wait s", "transfer s", "overhead s" };
 	static const char *const keys[] = { "compute_s", "wait_s", "transfer_s", "overhead_s" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(titles));
+	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	char shown[LSB_SHOWN];
 	const json_t *row;
 	size_t i;
 
 	add_heading("Where the time would go", format, to);
-	head(&t, titles, LSB_COUNT(titles));
 	json_array_foreach(json_object_get(prediction, "ledger"), i, row)
 	{
 		const double wall = lsb_number(row, "wall_s");
@@ -120,12 +109,11 @@ static void add_ledger(const json_t *prediction, enum lsb_prediction_format form
 static void add_gains(const json_t *prediction, enum lsb_prediction_format format, struct lsb_text *to)
 {
 	static const char *const titles[] = { "without", "tokens/s" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(titles));
+	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	const json_t *gain;
 	size_t i;
 
 	add_heading("What each cause costs: the run without it", format, to);
-	head(&t, titles, LSB_COUNT(titles));
 	json_array_foreach(json_object_get(prediction, "gains"), i, gain)
 	{
 		lsb_table_cell(&t, "%s: %s", lsb_text_of(gain, "cause"), lsb_text_of(gain, "without"));
@@ -183,13 +171,12 @@ static void add_holdout(const json_t *holdout, enum lsb_prediction_format format
 {
 	static const char *const titles[] = { "point",	       "id",	      "launches", "measured s",
 					      "[least, most]", "predicted s", "error %" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(titles));
+	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	const json_t *point;
 	char shown[LSB_SHOWN];
 	size_t i;
 
 	add_heading("Held out: each point predicted from all others", format, to);
-	head(&t, titles, LSB_COUNT(titles));
 	json_array_foreach(json_object_get(holdout, "points"), i, point)
 	{
 		lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));

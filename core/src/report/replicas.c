@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/replicas.h"
-
-#include "report/html.h"
+/* Replicas beside each other: what each was asked, completed and lost, and how fast. */
+#include "report/section.h"
 
 static const struct {
 	const char *key, *words, *short_words;
@@ -17,39 +16,29 @@ static const char note[] =
 	"completed + failed. Rates and latencies are medians over launches, tokens/s up to the replica's own "
 	"last answer.";
 
-int lsb_replicas_are_there(const json_t *summary)
+static int has_replicas(const json_t *point)
 {
-	const json_t *point;
-	size_t i;
+	return json_array_size(json_object_get(point, "per_replica")) > 0;
+}
 
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		if (json_array_size(json_object_get(point, "per_replica")))
-			return 1;
-	}
-	return 0;
+static int is_there(const json_t *summary)
+{
+	return lsb_any_point(summary, has_replicas);
 }
 
 static void add_row(struct lsb_table *t, const json_t *point, const json_t *row, int is_wide)
 {
 	const json_t *share = json_object_get(row, "share");
-	char label[LSB_LABEL_WIDTH + 1], shown[LSB_SHOWN];
 
-	lsb_table_cell(t, "%s",
-		       is_wide ? lsb_text_of(point, "label")
-			       : lsb_text_cut(lsb_text_of(point, "label"), label));
+	lsb_table_point(t, point, is_wide);
 	lsb_table_cell(t, "%.0f", lsb_number(row, "replica"));
 	if (is_wide)
 		lsb_table_cell(t, "%s", lsb_text_of(row, "host"));
 	lsb_table_cell(t, "%.0f (%.0f %%)", lsb_number(row, "requests"), json_number_value(share) * 100);
 	lsb_table_cell(t, "%.0f", lsb_number(row, "completed"));
 	lsb_table_cell(t, "%.0f", lsb_number(row, "failed"));
-	for (size_t i = 0; i < LSB_COUNT(rates); i++) {
-		const json_t *value = json_object_get(row, rates[i].key);
-
-		lsb_table_cell(t, "%s",
-			       json_is_number(value) ? lsb_show(json_number_value(value), shown) : "-");
-	}
+	for (size_t i = 0; i < LSB_COUNT(rates); i++)
+		lsb_table_number(t, json_object_get(row, rates[i].key));
 	lsb_table_cell(t, "%.0f", lsb_number(row, "prompt_tokens"));
 	lsb_table_cell(t, "%.0f", lsb_number(row, "generated_tokens"));
 	if (!is_wide)
@@ -62,22 +51,22 @@ static void add_row(struct lsb_table *t, const json_t *point, const json_t *row,
 
 static struct lsb_table replicas_table(const json_t *summary, int is_wide)
 {
-	struct lsb_table t = lsb_table_open(LSB_COUNT(rates) + (is_wide ? 9 : 8));
+	struct lsb_table t = { 0 };
 	const json_t *point, *row;
 	size_t i, k;
 
-	lsb_table_cell(&t, "%s", is_wide ? "Point" : "");
-	lsb_table_cell(&t, "%s", is_wide ? "Replica" : "replica");
+	lsb_table_column(&t, is_wide ? "Point" : "");
+	lsb_table_column(&t, is_wide ? "Replica" : "replica");
 	if (is_wide)
-		lsb_table_cell(&t, "Host");
-	lsb_table_cell(&t, "%s", is_wide ? "Requests (share)" : "requests");
-	lsb_table_cell(&t, "%s", is_wide ? "Completed" : "done");
-	lsb_table_cell(&t, "%s", is_wide ? "Failed" : "failed");
+		lsb_table_column(&t, "Host");
+	lsb_table_column(&t, is_wide ? "Requests (share)" : "requests");
+	lsb_table_column(&t, is_wide ? "Completed" : "done");
+	lsb_table_column(&t, is_wide ? "Failed" : "failed");
 	for (i = 0; i < LSB_COUNT(rates); i++)
-		lsb_table_cell(&t, "%s", is_wide ? rates[i].words : rates[i].short_words);
-	lsb_table_cell(&t, "%s", is_wide ? "Tokens in" : "in");
-	lsb_table_cell(&t, "%s", is_wide ? "Tokens out" : "out");
-	lsb_table_cell(&t, "%s", is_wide ? "Launches that lost it" : "lost");
+		lsb_table_column(&t, is_wide ? rates[i].words : rates[i].short_words);
+	lsb_table_column(&t, is_wide ? "Tokens in" : "in");
+	lsb_table_column(&t, is_wide ? "Tokens out" : "out");
+	lsb_table_column(&t, is_wide ? "Launches that lost it" : "lost");
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		json_array_foreach(json_object_get(point, "per_replica"), k, row)
@@ -86,24 +75,29 @@ static struct lsb_table replicas_table(const json_t *summary, int is_wide)
 	return t;
 }
 
-void lsb_replicas_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+static void show(const json_t *summary, int is_markdown, struct lsb_text *to)
 {
 	struct lsb_table t = replicas_table(summary, is_markdown);
 
-	(is_markdown ? lsb_table_markdown : lsb_table_text)(&t, to);
+	lsb_table_show(&t, is_markdown, to);
 	if (is_markdown)
 		lsb_text_add(to, "%s\n\n", note);
 }
 
-void lsb_html_replicas(const struct lsb_page *page)
+static void add_html(const struct lsb_page *page)
 {
-	struct lsb_table t;
+	struct lsb_table t = replicas_table(page->summary, 1);
 
-	if (!lsb_replicas_are_there(page->summary))
-		return;
-	t = replicas_table(page->summary, 1);
-	lsb_html_open(page, "replicas", "Replicas");
 	lsb_html_from_table(page, "What each replica was asked, completed and lost", &t, 3);
-	lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", note);
-	lsb_html_close(page);
+	lsb_html_note(page, note);
 }
+
+const struct lsb_section lsb_section_replicas = {
+	.title = "Replicas",
+	.hint = "requests and tokens of all launches, medians of the rest in s",
+	.anchor = "replicas",
+	.link = "Replicas",
+	.is_there = is_there,
+	.show = show,
+	.html = add_html,
+};

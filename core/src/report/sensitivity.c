@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/sensitivity.h"
-
+/* How much link a pipeline bears: points whose links were slowed on purpose, measured beside predicted. */
 #include <string.h>
 
 #include "measure/break_even.h"
+#include "report/section.h"
 
 static const char note[] =
 	"Tokens a second of pipelines whose messages transport-fault slowed on purpose. Left: of what the "
 	"case's fastest link gives. Predicted: the simulated run (docs/predict.md), from all other points of "
 	"the run, never from the point itself; error: predicted / measured - 1.";
 
-int lsb_sensitivity_is_there(const json_t *summary)
+static int is_there(const json_t *summary)
 {
 	return json_array_size(json_object_get(summary, "link_sensitivity")) > 0;
 }
@@ -48,13 +48,11 @@ static struct lsb_table table_of(const json_t *summary, int has_room)
 	static const char *const heads[] = { "",       "delay",	    "bandwidth", "measured tokens/s",
 					     "left %", "predicted", "error %" };
 	const json_t *rows = json_object_get(summary, "link_sensitivity"), *row;
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	char shown[LSB_BREAK_EVEN_SHOWN], value[LSB_SHOWN], interval[LSB_SHOWN];
 	const char *last = "";
 	size_t i;
 
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(rows, i, row)
 	{
 		const char *name = lsb_text_of(row, "case");
@@ -77,31 +75,35 @@ static struct lsb_table table_of(const json_t *summary, int has_room)
 	return t;
 }
 
-void lsb_sensitivity_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+static void show(const json_t *summary, int is_markdown, struct lsb_text *to)
 {
 	struct lsb_table t = table_of(summary, is_markdown);
 
-	(is_markdown ? lsb_table_markdown : lsb_table_text)(&t, to);
+	lsb_table_show(&t, is_markdown, to);
 	lsb_text_add(to, "\n");
 	if (is_markdown)
 		lsb_text_add(to, "%s\n\n", note);
-	lsb_table_free(&t);
 }
 
-void lsb_html_sensitivity(const struct lsb_page *page)
+static void add_html(const struct lsb_page *page)
 {
+	struct lsb_table t = table_of(page->summary, 1);
 	struct lsb_chart chart;
-	struct lsb_table t;
 
-	if (!lsb_sensitivity_is_there(page->summary))
-		return;
-	lsb_html_open(page, "sensitivity", "Sensitivity to the link");
 	if (lsb_chart_sensitivity(page->summary, &chart))
 		lsb_html_chart(page, &chart);
 	else
 		lsb_chart_free(&chart);
-	t = table_of(page->summary, 1);
 	lsb_html_from_table(page, "Tokens a second over slowed links, measured and predicted", &t, 1);
-	lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", note);
-	lsb_html_close(page);
+	lsb_html_note(page, note);
 }
+
+const struct lsb_section lsb_section_sensitivity = {
+	.title = "Sensitivity to the link",
+	.hint = "predicted: from all other points",
+	.anchor = "sensitivity",
+	.link = "Sensitivity to the link",
+	.is_there = is_there,
+	.show = show,
+	.html = add_html,
+};

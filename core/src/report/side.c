@@ -4,13 +4,11 @@
  * the links at which several nodes break even. Tables are built once and laid out
  * for the terminal, for Markdown and for HTML.
  */
-#include "report/side.h"
-
 #include <string.h>
 
 #include "measure/break_even.h"
-#include "report/html.h"
 #include "report/links.h"
+#include "report/section.h"
 
 static const json_t *pairs_of(const json_t *summary)
 {
@@ -71,14 +69,12 @@ static void verdict_cells(struct lsb_table *t, const json_t *metric, int has_roo
 static struct lsb_table answers_table(const json_t *summary, int has_room)
 {
 	static const char *const heads[] = { "", "metric", "against", "it", "ratio", "verdict" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *pair;
 	const char *name;
 	json_t *metric;
 	size_t i;
 
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(pairs_of(summary), i, pair)
 	{
 		const char *what = lsb_text_of(pair, "what");
@@ -103,13 +99,11 @@ static struct lsb_table link_table(const json_t *pair, int has_room)
 {
 	static const char *const heads[] = { "message", "against \xc2\xb5s", "it \xc2\xb5s", "latency",
 					     "verdict", "bandwidth",	     "verdict" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *latency, *bandwidth;
 	char shown[LSB_SHOWN];
 	uint64_t bytes;
 
-	for (size_t i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	for (size_t i = 0; link_row(pair, i, &bytes, &latency, &bandwidth); i++) {
 		lsb_table_cell(&t, "%s", lsb_link_size(bytes, shown));
 		value_cell(&t, latency, "a", 1e6);
@@ -143,11 +137,9 @@ static void limit_cell(struct lsb_table *t, const json_t *limit, const char *alw
 static void break_even_row(struct lsb_table *t, const json_t *point, const json_t *answer, int has_room)
 {
 	const json_t *now = json_object_get(answer, "link_latency_s");
-	char label[LSB_LABEL_WIDTH + 1], shown[LSB_SHOWN];
+	char shown[LSB_SHOWN];
 
-	lsb_table_cell(t, "%s",
-		       has_room ? lsb_text_of(point, "label")
-				: lsb_text_cut(lsb_text_of(point, "label"), label));
+	lsb_table_point(t, point, has_room);
 	lsb_table_cell(t, "%s",
 		       strcmp(lsb_text_of(answer, "against"), "equal_batch") == 0 ? "equal batch"
 										  : "equal at once");
@@ -164,12 +156,10 @@ static struct lsb_table break_even_table(const json_t *summary, int has_room)
 {
 	static const char *const heads[] = { "",	"one node with", "its tokens/s", "nodes' tokens/s",
 					     "model %", "latency now",	 "pays up to",	 "pays from" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point, *answer;
 	size_t i, k;
 
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		json_array_foreach(json_object_get(point, "break_even"), k, answer)
@@ -198,40 +188,32 @@ static const char break_even_note[] =
 	"node than by "
 	"the model. Ranks that share a machine here are taken to go on sharing it.";
 
-static int has_rows(const struct lsb_table *t)
-{
-	return t->n_cells > t->n_columns;
-}
-
-int lsb_side_is_there(const json_t *summary)
+static int is_there(const json_t *summary)
 {
 	return json_array_size(pairs_of(summary)) > 0 ||
 	       *lsb_text_of(json_object_get(summary, "side_by_side"), "reason");
 }
 
-int lsb_break_even_is_there(const json_t *summary)
+static int has_break_even(const json_t *point)
 {
-	const json_t *point;
-	size_t i;
-
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		if (json_array_size(json_object_get(point, "break_even")))
-			return 1;
-	}
-	return 0;
+	return json_array_size(json_object_get(point, "break_even")) > 0;
 }
 
-static void show(struct lsb_table *t, int is_markdown, struct lsb_text *to)
+static int break_even_is_there(const json_t *summary)
 {
-	if (has_rows(t)) {
-		(is_markdown ? lsb_table_markdown : lsb_table_text)(t, to);
+	return lsb_any_point(summary, has_break_even);
+}
+
+static void show_table(struct lsb_table *t, int is_markdown, struct lsb_text *to)
+{
+	if (lsb_table_has_rows(t)) {
+		lsb_table_show(t, is_markdown, to);
 		lsb_text_add(to, "\n");
 	}
 	lsb_table_free(t);
 }
 
-void lsb_side_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+static void show(const json_t *summary, int is_markdown, struct lsb_text *to)
 {
 	const json_t *pair, *latency, *bandwidth;
 	struct lsb_table t = answers_table(summary, is_markdown);
@@ -241,24 +223,24 @@ void lsb_side_show(const json_t *summary, int is_markdown, struct lsb_text *to)
 	if (*lsb_text_of(json_object_get(summary, "side_by_side"), "reason"))
 		lsb_text_add(to, "Nothing to compare: %s.\n\n",
 			     lsb_text_of(json_object_get(summary, "side_by_side"), "reason"));
-	show(&t, is_markdown, to);
+	show_table(&t, is_markdown, to);
 	json_array_foreach(pairs_of(summary), i, pair)
 	{
 		if (!link_row(pair, 0, &bytes, &latency, &bandwidth))
 			continue;
 		lsb_text_add(to, "%s%s\n\n", is_markdown ? "### " : "", lsb_text_of(pair, "what"));
 		t = link_table(pair, is_markdown);
-		show(&t, is_markdown, to);
+		show_table(&t, is_markdown, to);
 	}
 	if (is_markdown)
 		lsb_text_add(to, "%s\n\n", verdicts_note);
 }
 
-void lsb_break_even_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+static void show_break_even(const json_t *summary, int is_markdown, struct lsb_text *to)
 {
 	struct lsb_table t = break_even_table(summary, is_markdown);
 
-	show(&t, is_markdown, to);
+	show_table(&t, is_markdown, to);
 	if (is_markdown)
 		lsb_text_add(to, "%s\n\n", break_even_note);
 }
@@ -267,36 +249,47 @@ static void add_break_even(const struct lsb_page *page)
 {
 	struct lsb_table t = break_even_table(page->summary, 1);
 
-	lsb_html_open(page, "break-even", "When several nodes pay off");
 	lsb_html_from_table(page, "Links at which the nodes are as fast as one node, predicted", &t, 2);
-	lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", break_even_note);
-	lsb_html_close(page);
+	lsb_html_note(page, break_even_note);
 }
 
-void lsb_html_side(const struct lsb_page *page)
+static void add_html(const struct lsb_page *page)
 {
+	const char *reason = lsb_text_of(json_object_get(page->summary, "side_by_side"), "reason");
+	struct lsb_table t = answers_table(page->summary, 1);
 	const json_t *pair, *latency, *bandwidth;
-	struct lsb_table t;
 	uint64_t bytes;
 	size_t i;
 
-	if (lsb_side_is_there(page->summary)) {
-		lsb_html_open(page, "side", "Side by side");
-		if (*lsb_text_of(json_object_get(page->summary, "side_by_side"), "reason"))
-			lsb_html_add(page->to, "<p>Nothing to compare: %s.</p>\n",
-				     lsb_text_of(json_object_get(page->summary, "side_by_side"), "reason"));
-		t = answers_table(page->summary, 1);
-		lsb_html_from_table(page, "Runs", &t, 2);
-		json_array_foreach(pairs_of(page->summary), i, pair)
-		{
-			if (!link_row(pair, 0, &bytes, &latency, &bandwidth))
-				continue;
-			t = link_table(pair, 1);
-			lsb_html_from_table(page, lsb_text_of(pair, "what"), &t, 1);
-		}
-		lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", verdicts_note);
-		lsb_html_close(page);
+	if (*reason)
+		lsb_html_add(page->to, "<p>Nothing to compare: %s.</p>\n", reason);
+	lsb_html_from_table(page, "Runs", &t, 2);
+	json_array_foreach(pairs_of(page->summary), i, pair)
+	{
+		if (!link_row(pair, 0, &bytes, &latency, &bandwidth))
+			continue;
+		t = link_table(pair, 1);
+		lsb_html_from_table(page, lsb_text_of(pair, "what"), &t, 1);
 	}
-	if (lsb_break_even_is_there(page->summary))
-		add_break_even(page);
+	lsb_html_note(page, verdicts_note);
 }
+
+const struct lsb_section lsb_section_side = {
+	.title = "Side by side",
+	.hint = "ratio: it / against",
+	.anchor = "side",
+	.link = "Side by side",
+	.is_there = is_there,
+	.show = show,
+	.html = add_html,
+};
+
+const struct lsb_section lsb_section_break_even = {
+	.title = "When several nodes pay off",
+	.hint = "latency at the measured bandwidth, and the other way",
+	.anchor = "break-even",
+	.link = "Break-even",
+	.is_there = break_even_is_there,
+	.show = show_break_even,
+	.html = add_break_even,
+};

@@ -4,12 +4,10 @@
  * and answers went, how good the answers are by the workload's own scores, and
  * whether they are its baseline's. A speed says little without the other two.
  */
-#include "report/speed.h"
-
 #include <string.h>
 
 #include "report/answers.h"
-#include "report/html.h"
+#include "report/section.h"
 
 enum { SCORES_MAX = 12 };
 
@@ -56,82 +54,62 @@ static int has_speed(const json_t *point)
 	return lsb_metric(point, "tokens_per_s") != NULL;
 }
 
-int lsb_speed_is_there(const json_t *summary)
+static int is_there(const json_t *summary)
 {
-	const json_t *point;
-	size_t i;
-
-	json_array_foreach(json_object_get(summary, "points"), i, point)
-	{
-		if (has_speed(point))
-			return 1;
-	}
-	return 0;
-}
-
-/* With its interval, or on the narrow terminal the median alone. */
-static void metric_cell(struct lsb_table *t, const json_t *metric, int is_wide)
-{
-	char shown[LSB_SHOWN];
-
-	if (is_wide)
-		lsb_table_cell(t, "%s", lsb_show_estimate(metric, shown));
-	else if (metric)
-		lsb_table_cell(t, "%s", lsb_show(lsb_number(metric, "median"), shown));
-	else
-		lsb_table_cell(t, "-");
+	return lsb_any_point(summary, has_speed);
 }
 
 static struct lsb_table speed_table(const json_t *summary, int is_wide)
 {
 	const char *names[SCORES_MAX];
 	const size_t n_names = score_names(summary, names);
-	struct lsb_table t = lsb_table_open(LSB_COUNT(rates) + n_names + 2);
-	char label[LSB_LABEL_WIDTH + 1];
+	struct lsb_table t = { 0 };
 	const json_t *point;
 	size_t i;
 
-	lsb_table_cell(&t, "%s", is_wide ? "Point" : "");
+	lsb_table_column(&t, is_wide ? "Point" : "");
 	for (i = 0; i < LSB_COUNT(rates); i++)
-		lsb_table_cell(&t, "%s", is_wide ? rates[i].words : rates[i].short_words);
+		lsb_table_column(&t, is_wide ? rates[i].words : rates[i].short_words);
 	for (i = 0; i < n_names; i++)
-		lsb_table_cell(&t, "%s", names[i]);
-	lsb_table_cell(&t, "%s", is_wide ? "Answers" : "answers");
+		lsb_table_column(&t, names[i]);
+	lsb_table_column(&t, is_wide ? "Answers" : "answers");
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		if (!has_speed(point))
 			continue;
-		lsb_table_cell(&t, "%s",
-			       is_wide ? lsb_text_of(point, "label")
-				       : lsb_text_cut(lsb_text_of(point, "label"), label));
+		lsb_table_point(&t, point, is_wide);
 		for (size_t k = 0; k < LSB_COUNT(rates); k++)
-			metric_cell(&t, lsb_metric(point, rates[k].metric), is_wide);
+			lsb_table_metric(&t, lsb_metric(point, rates[k].metric), is_wide);
 		for (size_t k = 0; k < n_names; k++)
-			metric_cell(&t, lsb_metric(point, names[k]), is_wide);
+			lsb_table_metric(&t, lsb_metric(point, names[k]), is_wide);
 		lsb_table_cell(&t, "%s", lsb_answers_word(point));
 	}
 	return t;
 }
 
-void lsb_speed_show(const json_t *summary, int is_markdown, struct lsb_text *to)
+static void show(const json_t *summary, int is_markdown, struct lsb_text *to)
 {
 	struct lsb_table t = speed_table(summary, is_markdown);
 
-	(is_markdown ? lsb_table_markdown : lsb_table_text)(&t, to);
+	lsb_table_show(&t, is_markdown, to);
 	if (is_markdown)
 		lsb_text_add(to, "%s\n\n", note);
 }
 
-void lsb_html_speed(const struct lsb_page *page)
+static void add_html(const struct lsb_page *page)
 {
 	struct lsb_table t = speed_table(page->summary, 1);
 
-	if (lsb_speed_is_there(page->summary)) {
-		lsb_html_open(page, "speed", "Speed and quality");
-		lsb_html_from_table(page, "Medians over launches, with the 95 % interval of the median", &t,
-				    1);
-		lsb_html_add(page->to, "<p class=\"quiet\">%s</p>\n", note);
-		lsb_html_close(page);
-	}
-	lsb_table_free(&t);
+	lsb_html_from_table(page, "Medians over launches, with the 95 % interval of the median", &t, 1);
+	lsb_html_note(page, note);
 }
+
+const struct lsb_section lsb_section_speed = {
+	.title = "Speed and quality",
+	.hint = "prompt and answer tokens a second of their own steps; scores",
+	.anchor = "speed",
+	.link = "Speed and quality",
+	.is_there = is_there,
+	.show = show,
+	.html = add_html,
+};

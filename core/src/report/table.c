@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tables as rows of text cells, laid out when all are known. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,9 +7,19 @@
 
 #include "report/parts.h"
 
-struct lsb_table lsb_table_open(size_t n_columns)
+struct lsb_table lsb_table_open(const char *const *heads, size_t n)
 {
-	return (struct lsb_table){ .n_columns = n_columns };
+	struct lsb_table t = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		lsb_table_column(&t, heads[i]);
+	return t;
+}
+
+void lsb_table_column(struct lsb_table *t, const char *head)
+{
+	t->n_columns++;
+	lsb_table_cell(t, "%s", head);
 }
 
 void lsb_table_cell(struct lsb_table *t, const char *format, ...)
@@ -31,10 +42,40 @@ void lsb_table_cell(struct lsb_table *t, const char *format, ...)
 		t->failed = 1;
 }
 
+void lsb_table_number(struct lsb_table *t, const json_t *value)
+{
+	char shown[LSB_SHOWN];
+
+	lsb_table_cell(t, "%s", json_is_number(value) ? lsb_show(json_number_value(value), shown) : "-");
+}
+
+void lsb_table_metric(struct lsb_table *t, const json_t *metric, int is_wide)
+{
+	char shown[LSB_SHOWN];
+
+	if (is_wide)
+		lsb_table_cell(t, "%s", lsb_show_estimate(metric, shown));
+	else
+		lsb_table_number(t, json_object_get(metric, "median"));
+}
+
+void lsb_table_point(struct lsb_table *t, const json_t *point, int is_wide)
+{
+	const char *label = lsb_text_of(point, "label");
+	char shown[LSB_LABEL_WIDTH + 1];
+
+	lsb_table_cell(t, "%s", is_wide ? label : lsb_text_cut(label, shown));
+}
+
 void lsb_table_fill(struct lsb_table *t)
 {
 	while (!t->failed && t->n_cells % t->n_columns)
 		lsb_table_cell(t, "%s", "");
+}
+
+int lsb_table_has_rows(const struct lsb_table *t)
+{
+	return t->n_cells > t->n_columns;
 }
 
 void lsb_table_free(struct lsb_table *t)
@@ -129,4 +170,12 @@ void lsb_table_markdown(struct lsb_table *t, struct lsb_text *to)
 	}
 	lsb_text_add(to, "\n");
 	lsb_table_free(t);
+}
+
+void lsb_table_show(struct lsb_table *t, int is_markdown, struct lsb_text *to)
+{
+	if (is_markdown)
+		lsb_table_markdown(t, to);
+	else
+		lsb_table_text(t, to);
 }

@@ -9,13 +9,8 @@
 
 #include "report/answers.h"
 #include "report/links.h"
-#include "report/load.h"
-#include "report/parts.h"
 #include "report/report.h"
-#include "report/sensitivity.h"
-#include "report/side.h"
-#include "report/replicas.h"
-#include "report/speed.h"
+#include "report/section.h"
 
 struct page {
 	struct lsb_text *to;
@@ -25,14 +20,6 @@ struct page {
 static void heading(const struct page *page, const char *title)
 {
 	lsb_text_add(page->to, "\n%s%s%s\n", page->bold, title, page->plain);
-}
-
-static void value_cell(struct lsb_table *t, const json_t *estimate, const char *key)
-{
-	const json_t *value = json_object_get(estimate, key);
-	char shown[LSB_SHOWN];
-
-	lsb_table_cell(t, "%s", json_is_number(value) ? lsb_show(json_number_value(value), shown) : "-");
 }
 
 static void short_cell(struct lsb_table *t, const json_t *metric)
@@ -58,13 +45,12 @@ static const char *const without[] = { "load_s", "communication_s", "wait_s", "p
 static void add_point(struct lsb_table *t, const json_t *point)
 {
 	const json_t *speedup = lsb_scaling(point, "speedup"), *efficiency = lsb_scaling(point, "efficiency");
-	char label[LSB_LABEL_WIDTH + 1];
 
-	lsb_table_cell(t, "%s", lsb_text_cut(lsb_text_of(point, "label"), label));
+	lsb_table_point(t, point, 0);
 	for (size_t i = 0; i < LSB_COUNT(with_interval); i++)
-		value_cell(t, lsb_metric(point, with_interval[i]), "median");
-	value_cell(t, speedup, "value");
-	value_cell(t, efficiency, "value");
+		lsb_table_metric(t, lsb_metric(point, with_interval[i]), 0);
+	lsb_table_number(t, json_object_get(speedup, "value"));
+	lsb_table_number(t, json_object_get(efficiency, "value"));
 	for (size_t i = 0; i < LSB_COUNT(without); i++)
 		short_cell(t, lsb_metric(point, without[i]));
 	lsb_table_cell(t, "%.0f", lsb_number(point, "in_flight"));
@@ -170,18 +156,16 @@ static void add_kind(const struct page *page, const json_t *summary, const char 
 	static const char *const heads[] = { "",	"wall s",     "run s",	"tokens/s",
 					     "speedup", "efficiency", "load s", "comm s",
 					     "wait s",	"prep s",     "flight", "!" };
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
 	const json_t *point;
+	struct lsb_table t;
 	size_t i;
 
 	heading(page, lsb_kind_title(kind));
 	if (strcmp(kind, "link") == 0) {
-		lsb_table_free(&t);
 		lsb_links_show(summary, 0, page->to);
 		return;
 	}
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
+	t = lsb_table_open(heads, LSB_COUNT(heads));
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		if (lsb_is_kind(point, kind) && lsb_has_launches(point))
@@ -204,9 +188,9 @@ static void add_ledger_row(struct lsb_table *t, const json_t *summary, const jso
 			   const json_t *rank)
 {
 	const double wall = lsb_number(row, "wall_s");
-	char label[LSB_LABEL_WIDTH + 1], shown[LSB_SHOWN];
+	char shown[LSB_SHOWN];
 
-	lsb_table_cell(t, "%s", lsb_text_cut(lsb_text_of(point, "label"), label));
+	lsb_table_point(t, point, 0);
 	lsb_table_cell(t, "%.0f", lsb_number(row, "rank"));
 	for (size_t i = 0; i < LSB_LEDGER_TERMS; i++)
 		if (lsb_ledger_has(summary, i))
@@ -220,20 +204,16 @@ static void add_ledger_row(struct lsb_table *t, const json_t *summary, const jso
 
 static struct lsb_table ledger_table(const json_t *summary)
 {
-	size_t n = 5;
-	struct lsb_table t;
+	struct lsb_table t = { 0 };
 
-	for (size_t i = 0; i < LSB_LEDGER_TERMS; i++)
-		n += (size_t)lsb_ledger_has(summary, i);
-	t = lsb_table_open(n);
-	lsb_table_cell(&t, "%s", "");
-	lsb_table_cell(&t, "rank");
+	lsb_table_column(&t, "");
+	lsb_table_column(&t, "rank");
 	for (size_t i = 0; i < LSB_LEDGER_TERMS; i++)
 		if (lsb_ledger_has(summary, i))
-			lsb_table_cell(&t, "%s", lsb_ledger_terms[i].words);
-	lsb_table_cell(&t, "= wall s");
-	lsb_table_cell(&t, "weights");
-	lsb_table_cell(&t, "peak MiB");
+			lsb_table_column(&t, lsb_ledger_terms[i].words);
+	lsb_table_column(&t, "= wall s");
+	lsb_table_column(&t, "weights");
+	lsb_table_column(&t, "peak MiB");
 	return t;
 }
 
@@ -289,21 +269,15 @@ static void add_advice(const struct page *page, const json_t *summary)
 	lsb_text_free(&advice);
 }
 
-/* What the suite compares, and the links at which nodes would be as fast as one. */
-static void add_side(const struct page *page, const json_t *summary)
+static void add_sections(const struct page *page, const struct lsb_section *const *sections,
+			 const json_t *summary)
 {
-	if (lsb_side_is_there(summary)) {
-		heading(page, "Side by side (ratio: it / against)");
-		lsb_side_show(summary, 0, page->to);
-	}
-	if (lsb_break_even_is_there(summary)) {
-		heading(page,
-			"When several nodes pay off (latency at the measured bandwidth, and the other way)");
-		lsb_break_even_show(summary, 0, page->to);
-	}
-	if (lsb_sensitivity_is_there(summary)) {
-		heading(page, "Sensitivity to the link (predicted: from all other points)");
-		lsb_sensitivity_show(summary, 0, page->to);
+	for (; *sections; sections++) {
+		if (!(*sections)->is_there(summary))
+			continue;
+		lsb_text_add(page->to, "\n%s%s (%s)%s\n", page->bold, (*sections)->title, (*sections)->hint,
+			     page->plain);
+		(*sections)->show(summary, 0, page->to);
 	}
 }
 
@@ -387,20 +361,8 @@ void lsb_report_text(const json_t *summary, int colour, struct lsb_text *to)
 	{
 		n_measured += json_array_size(json_object_get(point, "ledger")) > 0;
 	}
-	if (lsb_speed_is_there(summary)) {
-		heading(&page,
-			"Speed and quality (prompt and answer tokens a second of their own steps; scores)");
-		lsb_speed_show(summary, 0, to);
-	}
-	if (lsb_load_is_there(summary)) {
-		heading(&page, "Load and limits (shares of requests that keep them; latencies in s)");
-		lsb_load_show(summary, 0, to);
-	}
-	if (lsb_replicas_are_there(summary)) {
-		heading(&page, "Replicas (requests and tokens of all launches, medians of the rest in s)");
-		lsb_replicas_show(summary, 0, to);
-	}
-	add_side(&page, summary);
+	add_sections(&page, lsb_sections_done, summary);
+	add_sections(&page, lsb_sections_compared, summary);
 	add_losses(&page, summary);
 	if (n_measured)
 		add_ledger(&page, summary);

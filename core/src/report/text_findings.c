@@ -128,12 +128,10 @@ int lsb_text_losses(const json_t *summary, struct lsb_text *to)
 					     "imbalance", "transfer", "late",	 "overhead",
 					     "memory",	  "compute",  "rest",	 "= run s" };
 	const json_t *point;
-	struct lsb_table t = lsb_table_open(LSB_COUNT(heads));
-	char shown[LSB_SHOWN], label[LSB_LABEL_WIDTH + 1];
+	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
+	char shown[LSB_SHOWN];
 	size_t i, n = 0;
 
-	for (i = 0; i < LSB_COUNT(heads); i++)
-		lsb_table_cell(&t, "%s", heads[i]);
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		const json_t *taken = json_object_get(json_object_get(point, "bounds"), "losses");
@@ -141,7 +139,7 @@ int lsb_text_losses(const json_t *summary, struct lsb_text *to)
 		if (!json_is_object(taken))
 			continue;
 		n++;
-		lsb_table_cell(&t, "%s", lsb_text_cut(lsb_text_of(point, "label"), label));
+		lsb_table_point(&t, point, 0);
 		lsb_table_cell(&t, "%s", lsb_show(lsb_number(taken, "speedup"), shown));
 		lsb_table_cell(&t, "%s", lsb_show(lsb_number(taken, "ideal_s"), shown));
 		for (size_t k = 3; k + 1 < LSB_COUNT(heads); k++)

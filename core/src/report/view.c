@@ -118,6 +118,19 @@ int lsb_is_own_baseline(const json_t *point)
 	return baseline && json_equal(baseline, json_object_get(point, "id"));
 }
 
+int lsb_any_point(const json_t *summary, int (*has)(const json_t *point))
+{
+	const json_t *point;
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (has(point))
+			return 1;
+	}
+	return 0;
+}
+
 double lsb_worst_unattributed(const json_t *point)
 {
 	const json_t *row;
