@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch/run.h"
 
-#include <math.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,26 +12,8 @@
 #include "launch/progress.h"
 #include "launch/results.h"
 #include "launch/search.h"
+#include "launch/standing.h"
 #include "measure/environment.h"
-#include "measure/slo.h"
-#include "measure/target.h"
-#include "suite/baseline.h"
-#include "suite/order.h"
-
-enum { FAILURES_IN_A_ROW = 2 }; /* and a point is not launched again */
-
-/* How a point stands. */
-struct standing {
-	double *rates;	    /* [max_reps] tokens a second of each round, NAN: none; owned */
-	double *shares;	    /* [max_reps] of the requests within the limits, likewise; owned */
-	uint32_t *rounds;   /* [max_reps] 1: launched; owned */
-	int is_searched;    /* search = knee decides about its launches */
-	int goes_on;	    /* beyond reps: its interval, or one that it is in, is too wide */
-	ptrdiff_t baseline; /* the point that it is compared with; -1: none */
-	uint32_t failures;  /* in a row */
-	int is_over;	    /* not launched again */
-	int code; /* enum lsb_status of the last launch that was not ok: one of many is a failure too */
-};
 
 struct run {
 	const struct lsb_run_request *request;
@@ -43,54 +24,13 @@ struct run {
 	struct lsb_kept kept;
 	struct lsb_order_slot *slots; /* all launches of the suite, in order */
 	size_t n_slots;
-	struct standing *standings; /* [n_points] */
+	struct lsb_standings standings;
 	json_t *header;
 	int64_t next_launch;
 	struct lsb_run_result *result;
 };
 
-/* --- what has been launched --- */
-
-static double metric_of(const json_t *line, const char *name)
-{
-	const json_t *value = json_object_get(json_object_get(line, "metrics"), name);
-
-	return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-static void stand(struct run *r, size_t point, uint32_t round, const char *status, int code,
-		  const json_t *line)
-{
-	struct standing *s = &r->standings[point];
-	const int failed = strcmp(status, "failed") == 0 || strcmp(status, "incomplete") == 0;
-
-	if (strcmp(status, "interrupted") == 0)
-		return;
-	if (round < r->prepared->points[point].point->max_reps) {
-		s->rounds[round] = 1;
-		s->rates[round] = strcmp(status, "ok") == 0 ? metric_of(line, "tokens_per_s") : NAN;
-		s->shares[round] = strcmp(status, "ok") == 0
-					   ? lsb_slo_kept_of_launch(json_object_get(line, "metrics"))
-					   : NAN;
-	}
-	s->failures = failed ? s->failures + 1 : 0;
-	s->code = code ? code : s->code;
-	s->is_over |= strcmp(status, "waived") == 0 || s->failures >= FAILURES_IN_A_ROW;
-}
-
-/* Launches of a point that are still to come, at most. */
-static size_t rounds_left(const struct run *r, size_t point)
-{
-	const struct standing *s = &r->standings[point];
-	size_t left = 0;
-
-	for (uint32_t i = 0; i < r->prepared->points[point].point->max_reps && !s->is_over; i++)
-		left += !s->rounds[i];
-	return left;
-}
-
-/* Delete step records that keep_records = median will not keep, when up to `left` launches are still to come.
- */
+/* Delete step records that keep_records = median will not keep, up to `left` more launches to come. */
 static void prune_records(const struct run *r, size_t point, size_t left)
 {
 	if (strcmp(r->prepared->points[point].point->keep_records, "median") == 0)
@@ -105,21 +45,19 @@ static int replay(struct run *r, const json_t *lines, struct lsb_error *err)
 	for (size_t i = 1; i < json_array_size(lines); i++) {
 		const json_t *line = json_array_get(lines, i);
 		const char *id = json_string_value(json_object_get(line, "point"));
-		const char *status = json_string_value(json_object_get(line, "status"));
 		const int64_t launch = json_integer_value(json_object_get(line, "launch"));
 
 		if (launch >= r->next_launch && launch < INT64_MAX)
 			r->next_launch = launch + 1;
-		for (size_t k = 0; id && status && k < r->prepared->n_points && rc == LSB_OK; k++) {
+		for (size_t k = 0; id && k < r->prepared->n_points && rc == LSB_OK; k++) {
 			if (strcmp(r->prepared->points[k].point->id, id) != 0)
 				continue;
-			stand(r, k, (uint32_t)json_integer_value(json_object_get(line, "round")), status,
-			      (int)json_integer_value(json_object_get(line, "code")), line);
+			lsb_standing_note(&r->standings.points[k], line);
 			rc = lsb_kept_note(&r->kept, k, line, err);
 		}
 	}
 	for (size_t k = 0; k < r->prepared->n_points && rc == LSB_OK; k++)
-		prune_records(r, k, rounds_left(r, k));
+		prune_records(r, k, lsb_standing_left(&r->standings.points[k]));
 	return rc;
 }
 
@@ -138,8 +76,8 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 	json_t *line = json_pack("{s:I, s:s, s:I, s:s}", "launch", (json_int_t)r->next_launch, "point",
 				 point->id, "round", (json_int_t)slot->round, "started", started);
 	json_t *records = NULL;
+	struct lsb_standing *standing = &r->standings.points[slot->point];
 	struct lsb_error why = { 0 };
-	double rate;
 	int rc = LSB_OK;
 
 	if (!line)
@@ -171,14 +109,13 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 		rc = lsb_journal_append(&r->results.journal, line, err);
 	if (rc == LSB_OK)
 		rc = lsb_kept_note(&r->kept, slot->point, line, err);
-	rate = metric_of(line, "tokens_per_s");
 	if (rc == LSB_OK)
-		stand(r, slot->point, slot->round, lsb_launch_status_name(o->status), o->code, line);
+		lsb_standing_note(standing, line);
 	json_decref(line);
 	if (rc)
 		return rc;
-	prune_records(r, slot->point, rounds_left(r, slot->point));
-	lsb_progress_end(&r->progress, o->status, rate, o->reason);
+	prune_records(r, slot->point, lsb_standing_left(standing));
+	lsb_progress_end(&r->progress, o->status, standing->rates[slot->round], o->reason);
 	r->next_launch++;
 	return LSB_OK;
 }
@@ -258,7 +195,7 @@ static int run_slot(struct run *r, const struct lsb_order_slot *slot, struct lsb
 		o.status = prepared->code == LSB_EUNAVAIL ? LSB_LAUNCH_WAIVED : LSB_LAUNCH_FAILED;
 		o.code = prepared->code;
 		(void)snprintf(o.reason, sizeof(o.reason), "%s", prepared->reason);
-		r->standings[slot->point].is_over = 1;
+		r->standings.points[slot->point].is_over = 1;
 	} else if (has_changed(prepared)) {
 		o.status = LSB_LAUNCH_FAILED;
 		o.code = LSB_EMODEL;
@@ -279,44 +216,30 @@ static int run_slot(struct run *r, const struct lsb_order_slot *slot, struct lsb
 
 /* --- the run --- */
 
+/* All launches of the suite, in their order; those beyond `reps` among them. */
 static int plan_slots(struct run *r, struct lsb_error *err)
 {
 	const struct lsb_suite *suite = r->prepared->suite;
-	const size_t n = r->prepared->n_points;
+	const size_t n = suite->n_points;
 	const enum lsb_order order = n && strcmp(suite->points[0].order, "sequential") == 0
 					     ? LSB_ORDER_SEQUENTIAL
 					     : LSB_ORDER_INTERLEAVED;
 	uint32_t *reps = calloc(n + 1, sizeof(*reps));
 	size_t *scratch = calloc(n + 1, sizeof(*scratch)), total = 0;
-	int rc = LSB_ENOMEM;
+	int rc = LSB_OK;
 
-	r->standings = calloc(n + 1, sizeof(*r->standings));
 	for (size_t i = 0; reps && i < n; i++) {
 		reps[i] = suite->points[i].max_reps;
 		total += reps[i];
 	}
 	r->slots = calloc(total + 1, sizeof(*r->slots));
-	if (reps && scratch && r->slots && r->standings) {
-		rc = LSB_OK;
+	if (!reps || !scratch || !r->slots)
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu launches", total);
+	else if (n)
 		r->n_slots = lsb_order_launches(order, suite->points[0].seed, reps, n, scratch, r->slots);
-		for (size_t i = 0; i < n; i++) {
-			struct standing *s = &r->standings[i];
-			const ptrdiff_t other = lsb_baselines_find(suite->points, n, i).equal_batch;
-
-			s->baseline = other == (ptrdiff_t)i ? -1 : other;
-			s->rounds = calloc(reps[i], sizeof(*s->rounds));
-			s->rates = malloc(reps[i] * sizeof(*s->rates));
-			s->shares = malloc(reps[i] * sizeof(*s->shares));
-			s->is_searched = strcmp(suite->points[i].search, "knee") == 0;
-			for (uint32_t k = 0; s->rates && s->shares && k < reps[i]; k++)
-				s->rates[k] = s->shares[k] = NAN;
-			if (!s->rounds || !s->rates || !s->shares)
-				rc = LSB_ENOMEM;
-		}
-	}
 	free(reps);
 	free(scratch);
-	return rc ? lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu launches", total) : LSB_OK;
+	return rc;
 }
 
 /* What report and reader want to know of where this was measured. */
@@ -367,44 +290,6 @@ static int open_results(struct run *r, struct lsb_error *err)
 	return rc;
 }
 
-/*
- * Decide which points go on with round `round` beyond their reps: those whose
- * interval of all rounds before is too wide, and what they are compared with, so
- * that the round has pairs. From the journal's figures alone: a resumed run decides
- * the same.
- */
-static void decide_round(struct run *r, uint32_t round)
-{
-	const size_t n = r->prepared->n_points;
-
-	for (size_t i = 0; i < n; i++)
-		r->standings[i].goes_on = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct standing *s = &r->standings[i];
-		const struct lsb_point *point = r->prepared->points[i].point;
-		struct standing *other = s->baseline >= 0 ? &r->standings[s->baseline] : NULL;
-		uint32_t rounds = round < point->max_reps ? round : point->max_reps;
-
-		if (other && r->prepared->points[s->baseline].point->max_reps < rounds)
-			rounds = r->prepared->points[s->baseline].point->max_reps;
-		if (round < point->reps || s->is_over || round >= point->max_reps ||
-		    lsb_target_half_width(s->rates, other ? other->rates : NULL, rounds) <
-			    LSB_TARGET_HALF_WIDTH)
-			continue;
-		s->goes_on = 1;
-		if (other)
-			other->goes_on = 1;
-	}
-}
-
-static int is_needed(const struct run *r, const struct lsb_order_slot *slot)
-{
-	const struct standing *s = &r->standings[slot->point];
-
-	return !s->is_over && !s->is_searched && !s->rounds[slot->round] &&
-	       (slot->round < r->prepared->points[slot->point].point->reps || s->goes_on);
-}
-
 /* What the search for knees asks for, launch by launch. */
 static int run_searches(struct run *r, struct lsb_error *err)
 {
@@ -415,10 +300,10 @@ static int run_searches(struct run *r, struct lsb_error *err)
 
 	for (;;) {
 		for (size_t i = 0; rc == LSB_OK && i < n; i++) {
-			const struct standing *s = &r->standings[i];
+			const struct lsb_standing *s = &r->standings.points[i];
 
-			searched[i] = (struct lsb_searched){ s->shares, s->rounds,
-							     r->prepared->points[i].point->reps, s->is_over };
+			searched[i] =
+				(struct lsb_searched){ s->shares, s->rounds, s->point->reps, s->is_over };
 		}
 		if (rc || r->result->interrupted ||
 		    !lsb_search_next(r->header, searched, n, &slot.point, &slot.round))
@@ -435,19 +320,20 @@ static int run_slots(struct run *r, struct lsb_error *err)
 	int rc = LSB_OK;
 
 	for (size_t i = 0; i < r->n_slots; i++)
-		if (is_needed(r, &r->slots[i]) && (r->prepared->points[r->slots[i].point].code == LSB_OK ||
-						   r->progress.left[r->slots[i].point] == 0))
+		if (lsb_standings_need(&r->standings, &r->slots[i]) &&
+		    (r->prepared->points[r->slots[i].point].code == LSB_OK ||
+		     r->progress.left[r->slots[i].point] == 0))
 			lsb_progress_expect(&r->progress, r->slots[i].point);
 	for (size_t i = 0; i < r->n_slots && rc == LSB_OK && !r->result->interrupted; i++) {
 		const struct lsb_order_slot *slot = &r->slots[i];
 		const int is_extra = slot->round >= r->prepared->points[slot->point].point->reps;
-		const int was_needed = !is_extra && !r->standings[slot->point].rounds[slot->round];
+		const int was_needed = !is_extra && !r->standings.points[slot->point].rounds[slot->round];
 
 		if (i == 0 || r->slots[i - 1].round != slot->round)
-			decide_round(r, slot->round);
-		if (is_extra && is_needed(r, slot))
+			lsb_standings_decide(&r->standings, slot->round);
+		if (is_extra && lsb_standings_need(&r->standings, slot))
 			lsb_progress_expect(&r->progress, slot->point);
-		if (is_needed(r, slot))
+		if (lsb_standings_need(&r->standings, slot))
 			rc = run_slot(r, slot, err);
 		else if (was_needed && r->progress.left[slot->point])
 			lsb_progress_skip(&r->progress, slot->point);
@@ -468,7 +354,7 @@ static void judge(struct run *r)
 	size_t n_common = 0;
 
 	for (size_t i = 0; i < r->prepared->n_points; i++) {
-		const struct standing *s = &r->standings[i];
+		const struct lsb_standing *s = &r->standings.points[i];
 
 		if (s->is_over && s->code == LSB_EUNAVAIL) {
 			out->n_waived++;
@@ -503,6 +389,8 @@ int lsb_run(const struct lsb_run_request *request, struct lsb_run_result *out, s
 	if (!r.header)
 		rc = lsb_fail(err, LSB_ESUITE, 0, "the suite or the command line is not UTF-8");
 	if (rc == LSB_OK)
+		rc = lsb_standings_open(&r.standings, request->prepared->suite, err);
+	if (rc == LSB_OK)
 		rc = plan_slots(&r, err);
 	if (rc == LSB_OK)
 		rc = lsb_kept_open(&r.kept, request->prepared->n_points, err);
@@ -519,12 +407,7 @@ int lsb_run(const struct lsb_run_request *request, struct lsb_run_result *out, s
 		judge(&r);
 	lsb_results_close(&r.results);
 	lsb_progress_close(&r.progress);
-	for (size_t i = 0; r.standings && i < request->prepared->n_points; i++) {
-		free(r.standings[i].rounds);
-		free(r.standings[i].rates);
-		free(r.standings[i].shares);
-	}
-	free(r.standings);
+	lsb_standings_close(&r.standings);
 	free(r.slots);
 	lsb_kept_close(&r.kept);
 	json_decref(r.header);
