@@ -8,7 +8,6 @@ function(lsb_add_check name)
 	cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
 	add_executable(${name} ${arg_SOURCES})
 	target_link_libraries(${name} PRIVATE lsb_flags lsb_sdk ${arg_LIBS} PkgConfig::CHECK m)
-	target_compile_options(${name} PRIVATE -Wno-pedantic -Wno-missing-prototypes)
 	target_compile_definitions(${name} PRIVATE LSB_GOLDEN="${LSB_GOLDEN}" LSB_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
 		LSB_BINARY_DIR="${PROJECT_BINARY_DIR}")
 	add_test(NAME ${name} COMMAND ${name})
