@@ -6,7 +6,8 @@
 #   BUILD/deps. LSB_MODEL names the default model for the golden test, LSB_GOLDEN the folder of its answers, LSB_SUITES
 #   suites to run (default: none; "8b", "3b" or both), LSB_REPS their launches of a point, LSB_PARTS the parts to run by
 #   their first words (default: all; "models peers", say). What needs torch and transformers skips itself without. Each
-#   part is named, with its exit status and seconds: 77 is skipped. The exit status is that of the worst part.
+#   part is named, with its exit status and seconds: 77 is skipped. The exit status is that of the worst part. Where there
+#   are two GPUs, tests run on the second while benchmarks run on the first; suites follow, with both.
 set -u
 build=${1:?usage: gpu_check.sh BUILD [OUT]}
 build=$(cd "$build" && pwd)
@@ -40,14 +41,13 @@ part()
 	[ $rc -eq 77 ] || [ $rc -le "$worst" ] || worst=$rc
 }
 
-run_all()
+# Is it right?
+checks()
 {
-	nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm,clocks.mem,power.limit --format=csv
 	part kernels 120 "$(find_program check_cuda_kernels)"
 	part models 200 "$(find_program check_cuda_model)"
 	part lost 60 "$(find_program check_cuda_lost)"
 	part errors 60 "$(find_program check_cuda_errors)"
-	lsbench=$(find_program lsbench)
 	if [ -n "$lsbench" ] && [ -n "${LSB_MODEL:-}" ]; then
 		part golden 120 python3 "$root/tests/backend-cuda/golden.py" "$lsbench" "$LSB_MODEL" \
 			"${LSB_GOLDEN:-$root/../shared/golden}"
@@ -61,6 +61,12 @@ run_all()
 				"$(find_program bench_backend_cuda)" random:tiny:q4_1 rounds=1 prompt=20 new=2 batches=1,12 prefill=0 peaks=0
 		done
 	fi
+	return $worst
+}
+
+# How fast is it?
+benches()
+{
 	for model in llama-3.1-8b:f16 llama-3.1-8b:bf16 llama-3.1-8b:q8_0 llama-3.1-8b:q4_k openllama-3b:f16; do
 		part "bench $model" 120 "$(find_program bench_backend_cuda)" "random:$model"
 	done
@@ -72,6 +78,11 @@ run_all()
 	part products 60 "$(find_program bench_cuda_products)"
 	part peers 300 python3 "$root/bench/peer_gpu.py" "$(find_program bench_backend_cuda)" \
 		--attention "$(find_program bench_cuda_attention)"
+	return $worst
+}
+
+suites()
+{
 	for suite in ${LSB_SUITES:-}; do
 		case $suite in
 		8b) suite=gpu_llama8b ;;
@@ -81,8 +92,26 @@ run_all()
 			${LSB_REPS:+--reps "$LSB_REPS"}
 		# Two ranks on one device: flagged, and what it costs.
 		part "suite $suite on one device" 300 env CUDA_VISIBLE_DEVICES=0 "$lsbench" "$root/suites/$suite.ini" \
-			--only 'pipeline nodes=2*' --out "$out/$suite-shared" --no-html ${LSB_REPS:+--reps "$LSB_REPS"}
+			--only 'pipeline nodes=2*' --out "$out/$suite-shared" --no-html --reps 1
 	done
+}
+
+run_all()
+{
+	nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm,clocks.mem,power.limit --format=csv
+	lsbench=$(find_program lsbench)
+	if [ "$(nvidia-smi -L | wc -l)" -ge 2 ] && [ -z "${CUDA_VISIBLE_DEVICES:-}" ]; then
+		(export CUDA_VISIBLE_DEVICES=1 && checks) >"$out/checks.txt" &
+		(export CUDA_VISIBLE_DEVICES=0 && benches) >"$out/benches.txt" || worst=$?
+		wait $!
+		rc=$?
+		[ $rc -le "$worst" ] || worst=$rc
+		cat "$out/checks.txt" "$out/benches.txt"
+	else
+		checks
+		benches
+	fi
+	suites
 	printf 'worst exit status: %s\n' "$worst"
 	return $worst
 }

@@ -2,7 +2,7 @@
 /* What stands between matrices: embedding, norms, SwiGLU, sums of splits, hand-over; and measuring loads. */
 #include "raw.cuh"
 
-enum { WIDE = 512, NARROW = 256, NORM_VECTORS = CUDA_HIDDEN_MAX / 4 / WIDE };
+enum { WIDE = 512, NARROW = 256, NORM_VECTORS = CUDA_HIDDEN_MAX / 4 / WIDE, AHEAD = 4 };
 
 /* The sum over a block of WIDE, the same in all threads; in a fixed order. */
 static __device__ float block_sum(float v)
@@ -60,9 +60,21 @@ __global__ void begin(const struct cuda_step *step, const struct cuda_token *tok
 			x[(uint64_t)token * hidden + i] = raw_value(type, row, i);
 	} else {
 		const float4 *from = (const float4 *)(step->in + (uint64_t)token * hidden);
+		float4 *to = (float4 *)(x + (uint64_t)token * hidden);
 
-		for (uint32_t i = threadIdx.x; i < hidden / 4; i += blockDim.x)
-			((float4 *)(x + (uint64_t)token * hidden))[i] = from[i];
+		/* It may be host memory: all that a thread reads is asked for at once. */
+		for (uint32_t first = threadIdx.x; first < hidden / 4; first += AHEAD * NARROW) {
+			float4 v[AHEAD];
+
+#pragma unroll
+			for (uint32_t j = 0; j < AHEAD; j++)
+				if (first + j * NARROW < hidden / 4)
+					v[j] = from[first + j * NARROW];
+#pragma unroll
+			for (uint32_t j = 0; j < AHEAD; j++)
+				if (first + j * NARROW < hidden / 4)
+					to[first + j * NARROW] = v[j];
+		}
 	}
 }
 

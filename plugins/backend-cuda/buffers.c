@@ -170,7 +170,9 @@ static int attention_open(struct lsb_backend *b, struct lsb_error *err)
 static int buffers_open(struct lsb_backend *b, struct lsb_error *err)
 {
 	struct cuda_forward *f = &b->forward;
-	const uint64_t tokens = b->place.max_tokens, size = b->keep_f32 ? 4 : 2;
+	const uint32_t most = b->place.max_tokens;
+	const uint32_t tokens = most > CUDA_SMALL_TOKENS ? cuda_lt_tokens(most) : most;
+	const uint64_t size = b->keep_f32 ? 4 : 2;
 	uint64_t unpacked = 0;
 	int rc;
 
@@ -179,7 +181,7 @@ static int buffers_open(struct lsb_backend *b, struct lsb_error *err)
 		const struct cuda_group *all[] = { &l->qkv, &l->o, &l->gate_up, &l->down };
 
 		for (size_t j = 0; j < sizeof(all) / sizeof(all[0]); j++) {
-			f->y_floats = larger(f->y_floats, sums_most(b, all[j], b->place.max_tokens));
+			f->y_floats = larger(f->y_floats, sums_most(b, all[j], tokens));
 			unpacked = larger(unpacked, unpacked_of(all[j]));
 		}
 	}
@@ -188,14 +190,14 @@ static int buffers_open(struct lsb_backend *b, struct lsb_error *err)
 	f->ld_x = (uint32_t)cuda_round_up(b->hp.hidden, CUDA_UNIT_K);
 	f->ld_o = (uint32_t)cuda_round_up((size_t)b->hp.heads * b->hp.head_dim, CUDA_UNIT_K);
 	f->ld_h = (uint32_t)cuda_round_up(b->hp.ffn, CUDA_UNIT_K);
-	rc = cuda_take(b, tokens * b->hp.hidden * sizeof(float), &f->x, "hidden states", err);
+	rc = cuda_take(b, (uint64_t)tokens * b->hp.hidden * sizeof(float), &f->x, "hidden states", err);
 	if (!rc)
 		rc = cuda_take(b, larger(tokens, b->place.max_outputs) * f->ld_x * size, &f->act_x,
 			       "activations", err);
 	if (!rc)
-		rc = cuda_take(b, tokens * f->ld_o * size, &f->act_o, "activations", err);
+		rc = cuda_take(b, (uint64_t)tokens * f->ld_o * size, &f->act_o, "activations", err);
 	if (!rc)
-		rc = cuda_take(b, tokens * f->ld_h * size, &f->act_h, "activations", err);
+		rc = cuda_take(b, (uint64_t)tokens * f->ld_h * size, &f->act_h, "activations", err);
 	if (!rc)
 		rc = cuda_take(b, f->y_floats * sizeof(float), &f->y, "sums", err);
 	if (!rc && unpacked && b->place.max_tokens >= UNPACK_TOKENS && !b->options.invariant)

@@ -7,6 +7,7 @@
  *	libs.c      cuBLASLt, opened at run time
  *	load.c      the stage's tensors, packed into one arena of device memory
  *	step.c      the queue of steps: checks, tickets, what a step tells the device
+ *	rehearse.c  steps taken at open, so that none of a run is the first of its kind
  *	buffers.c   KV cache, tables and buffers of steps
  *	forward.c   the kernels of a step in order; graphs of decode steps
  *	measure.c   read bandwidth and matrix peak
@@ -145,6 +146,7 @@ struct cuda_queue {
 	uint64_t last_number, last_started_ns, last_ended_ns; /* of the ticket reported last, host clock */
 	int64_t clock_offset;				      /* host minus device */
 	uint64_t clock_seen_ns;
+	uint64_t asked_ns; /* when the stream was last asked for errors */
 };
 
 int cuda_step_open(struct lsb_backend *b, struct lsb_error *err);
@@ -154,6 +156,11 @@ int cuda_step_submit(struct lsb_backend *b, const struct lsb_batch *batch, const
 int cuda_step_wait(struct lsb_backend *b, uint64_t ticket, uint64_t deadline_ns, struct lsb_error *err);
 int cuda_step_times(struct lsb_backend *b, uint64_t ticket, uint64_t *start_ns, uint64_t *end_ns,
 		    struct lsb_error *err);
+
+/* --- rehearse.c ------------------------------------------------------------------------- */
+
+/* Once all is open: step through every shape of step that a run may have. */
+int cuda_rehearse(struct lsb_backend *b, struct lsb_error *err);
 
 /* --- buffers.c ------------------------------------------------------------------------- */
 
@@ -166,9 +173,10 @@ struct cuda_shape {
 
 struct cuda_forward {
 	cudaStream_t stream;
-	unsigned char *told;	     /* device copy of the description */
-	float *x;		     /* [max_tokens][hidden] */
-	void *act_x, *act_o, *act_h; /* [max_tokens][ld_...] */
+	unsigned char *told; /* device copy of the description */
+	/* [max_tokens rounded up as for cuBLASLt] rows each: */
+	float *x;		     /* of hidden */
+	void *act_x, *act_o, *act_h; /* of ld_... */
 	uint32_t ld_x, ld_o, ld_h;   /* padded widths */
 	float *y;		     /* sums of splits */
 	uint64_t y_floats;

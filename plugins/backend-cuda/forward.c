@@ -73,6 +73,7 @@ static int multiply_large(const struct pass *p, const struct cuda_group *g, cons
 {
 	int rc = LSB_OK;
 
+	n = cuda_lt_tokens(n);
 	for (uint32_t i = 0; i < g->n_parts && !rc; i++) {
 		const struct cuda_matrix *m = &g->part[i];
 		struct cuda_lt_product q = { .w = m->w,

@@ -5,7 +5,12 @@
 #include <dlfcn.h>
 #include <string.h>
 
-enum { WORKSPACE_BYTES = 64 << 20, PLANS = 64 };
+enum {
+	WORKSPACE_BYTES = 64 << 20,
+	PLANS = 256,
+	TOKENS_APART = 32, /* at the least, of two numbers of tokens that are planned for */
+	APART_SHARE = 16,  /* and at the most this part of them */
+};
 
 /* What is used of the library, by its own names. */
 #define CALLS(X)                                                                                             \
@@ -195,6 +200,15 @@ static int plan_for(struct cuda_lt *lt, const struct cuda_lt_product *q, struct 
 	}
 	*out = p;
 	return 0;
+}
+
+uint32_t cuda_lt_tokens(uint32_t n)
+{
+	uint32_t apart = TOKENS_APART;
+
+	while (apart * APART_SHARE <= n)
+		apart *= 2;
+	return (n + apart - 1) / apart * apart;
 }
 
 int cuda_lt_multiply(struct cuda_lt *lt, const struct cuda_lt_product *q, cudaStream_t stream,

@@ -21,6 +21,12 @@ void cuda_lt_close(struct cuda_lt *lt);
 /* As its releases are numbered: 13.0.2 is 130002. */
 size_t cuda_lt_version(const struct cuda_lt *lt);
 
+/*
+ * So many tokens a product of n tokens is made for, n or a little more, that there are
+ * few shapes to plan. x and c have that many rows; what is beyond n means nothing.
+ */
+uint32_t cuda_lt_tokens(uint32_t n);
+
 /* c[n][ldc] (fp32) = x[n][ldx] times w[rows][k] transposed, of 16-bit elements; plus what c held if `add`. */
 struct cuda_lt_product {
 	const void *w, *x;

@@ -37,7 +37,10 @@ static const struct lsb_option options[] = {
 	  .type = LSB_OPT_BOOL,
 	  .def = "no",
 	  .offset = offsetof(struct cuda_options, profile),
-	  .help = "NVTX ranges around submit and wait, named by what the step is, for Nsight" },
+	  .help = "NVTX ranges around submit and wait, named by what the step is (decode 8); record them "
+		  "with "
+		  "Nsight Systems: nsys profile --trace=cuda,nvtx --output=steps lsbench SUITE.ini "
+		  "--profile" },
 	{ .name = "chat",
 	  .type = LSB_OPT_CHOICE,
 	  .choices = LSB_CHAT_CHOICES,
@@ -146,7 +149,9 @@ static int open_stage(struct lsb_backend *b, struct lsb_error *err)
 	rc = cuda_weights_load(b, err);
 	if (!rc)
 		rc = cuda_forward_open(b, err);
-	return rc ? rc : cuda_step_open(b, err);
+	if (!rc)
+		rc = cuda_step_open(b, err);
+	return rc ? rc : cuda_rehearse(b, err);
 }
 
 static int backend_open(const struct lsb_host *host, const void *opts, const struct lsb_place *place,

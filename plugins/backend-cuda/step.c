@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { LOOKS_BEFORE_ASKING = 4096 };
+enum { ASK_NS = 200 * 1000 }; /* between two questions to the stream, each of which takes microseconds */
 
 /* --- open and close --------------------------------------------------------- */
 
@@ -236,7 +236,7 @@ int cuda_step_wait(struct lsb_backend *b, uint64_t ticket, uint64_t deadline_ns,
 	t = &q->tickets[ticket % b->place.max_tickets];
 	if (t->number != ticket || t->state != CUDA_TICKET_QUEUED)
 		return LSB_OK; /* reported already */
-	for (uint32_t looks = 1;; looks++) {
+	for (;;) {
 		uint64_t now_ns;
 
 		if (t->result->done == ticket) {
@@ -244,9 +244,10 @@ int cuda_step_wait(struct lsb_backend *b, uint64_t ticket, uint64_t deadline_ns,
 			return LSB_OK;
 		}
 		now_ns = b->host->now_ns(b->host->context);
-		if (looks % LOOKS_BEFORE_ASKING == 0 || now_ns >= deadline_ns) {
+		if (now_ns - q->asked_ns >= ASK_NS) {
 			const cudaError_t rc = cudaStreamQuery(b->forward.stream);
 
+			q->asked_ns = now_ns;
 			if (rc != cudaSuccess && rc != cudaErrorNotReady) {
 				t->state = CUDA_TICKET_FREE;
 				return cuda_check(b, rc, "a step failed", err);

@@ -34,7 +34,7 @@ struct null_options {
 	uint64_t step_ns, layer_ns, token_ns, slow_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
 	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices, slow_rank;
-	uint32_t mode, mem, async, reserved;
+	uint32_t mode, mem, async, profile;
 };
 
 #define NUMBER(option, member, least, most, default_, help_)                                                 \
@@ -75,6 +75,11 @@ static const struct lsb_option options[] = {
 	  .def = "no",
 	  .offset = offsetof(struct null_options, async),
 	  .help = "steps run on a thread of their own instead of inside wait" },
+	{ .name = "profile",
+	  .type = LSB_OPT_BOOL,
+	  .def = "no",
+	  .offset = offsetof(struct null_options, profile),
+	  .help = "a line in the rank's log for each step, which is all there is to record" },
 	NUMBER("fail_at_step", fail_at, -1, 1e15, "-1", "this step (from 0) fails; -1: none"),
 	NUMBER("hang_at_step", hang_at, -1, 1e15, "-1", "this step never ends, whatever the deadline"),
 	NUMBER("exit_at_step", exit_at, -1, 1e15, "-1", "the process exits with status 3 in this step"),
@@ -351,6 +356,14 @@ static int check_step(struct lsb_backend *b, const struct lsb_batch *batch, cons
 	return rc;
 }
 
+static void log_step(const struct lsb_backend *b, const struct lsb_batch *batch)
+{
+	char line[64];
+
+	(void)snprintf(line, sizeof(line), "step of %u tokens", batch->n_tokens);
+	b->host->log(b->host->context, LSB_LOG_INFO, line);
+}
+
 static int null_submit(struct lsb_backend *b, const struct lsb_batch *batch, const struct lsb_step_io *io,
 		       uint64_t *ticket, struct lsb_error *err)
 {
@@ -365,6 +378,8 @@ static int null_submit(struct lsb_backend *b, const struct lsb_batch *batch, con
 		return rc;
 	if (b->has_thread)
 		pthread_mutex_lock(&b->lock);
+	if (b->options->profile)
+		log_step(b, batch);
 	*t = (struct ticket){ .number = b->submitted, .is_live = 1, .batch = batch, .io = *io };
 	*ticket = b->submitted++;
 	if (b->has_thread) {

@@ -67,6 +67,20 @@ static void print_values(const struct lsb_point *p, int origins)
 		putchar('\n');
 }
 
+/* Static groups stay whole: where there are fewer than stages, nothing can overlap but their prompts. */
+static void print_groups(const struct lsb_point *p)
+{
+	const uint32_t requests = (p->prompts + p->replicas - 1) / p->replicas;
+	const uint32_t groups = (requests + p->batch - 1) / p->batch;
+
+	if (p->batching == LSB_BATCHING_STATIC && groups < p->stages)
+		printf("    NOTE: %u prompts make %u group%s of up to %u for %u stages: some stages always "
+		       "stand "
+		       "idle; to keep all at work takes at least %" PRIu64 " prompts\n",
+		       requests, groups, groups == 1 ? "" : "s", p->batch, p->stages,
+		       (uint64_t)p->batch * p->stages * p->replicas);
+}
+
 static void print_shape(const struct lsb_point *p, const struct lsb_plan_facts *f)
 {
 	printf("    prompts: %u to %u tokens, mean %.1f; %s %.1f new tokens each\n", f->prompt_min_tok,
@@ -99,6 +113,7 @@ static void print_shape(const struct lsb_point *p, const struct lsb_plan_facts *
 		       f->cut_max_new, p->max_new);
 	if (f->model_context && f->context > f->model_context)
 		printf("    NOTE: the model was trained for %" PRIu64 " positions\n", f->model_context);
+	print_groups(p);
 }
 
 static void print_baselines(const struct lsb_suite *suite, size_t i)

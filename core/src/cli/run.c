@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "cli/cli.h"
+#include "cli/profile.h"
 #include "launch/results.h"
 #include "launch/run.h"
 #include "launch/world.h"
@@ -22,6 +23,7 @@ static const char help[] = "usage: lsbench SUITE.ini [OPTION]...\n\n"
 			   "  --out DIR               results folder; default results/SUITE-TIME\n"
 			   "  --resume DIR            go on with a run that was cut short\n"
 			   "  --plugins DIR           look for plugins there first\n"
+			   "  --profile               have backends mark their steps for a profiler\n"
 			   "  --no-html               no report.html\n"
 			   "  --strict                waived and flagged points count as failed\n"
 			   "  --quiet                 no progress\n";
@@ -31,23 +33,18 @@ struct options {
 	const char **sets; /* [n_sets], owned */
 	size_t n_sets;
 	char *reps; /* "reps=N", owned; also among the sets */
-	int is_quiet, is_strict, no_html, wants_help;
+	int is_quiet, is_strict, no_html, profiles, wants_help;
 };
 
 static int read_options(int argc, char **argv, struct options *o)
 {
 	static const struct option names[] = {
-		{ "set", required_argument, NULL, 's' },
-		{ "only", required_argument, NULL, 'o' },
-		{ "reps", required_argument, NULL, 'r' },
-		{ "out", required_argument, NULL, 'd' },
-		{ "resume", required_argument, NULL, 'R' },
-		{ "plugins", required_argument, NULL, 'p' },
-		{ "quiet", no_argument, NULL, 'q' },
-		{ "no-html", no_argument, NULL, 'H' },
-		{ "strict", no_argument, NULL, 'S' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
+		{ "set", required_argument, NULL, 's' },    { "only", required_argument, NULL, 'o' },
+		{ "reps", required_argument, NULL, 'r' },   { "out", required_argument, NULL, 'd' },
+		{ "resume", required_argument, NULL, 'R' }, { "plugins", required_argument, NULL, 'p' },
+		{ "profile", no_argument, NULL, 'P' },	    { "quiet", no_argument, NULL, 'q' },
+		{ "no-html", no_argument, NULL, 'H' },	    { "strict", no_argument, NULL, 'S' },
+		{ "help", no_argument, NULL, 'h' },	    { 0 },
 	};
 	int c;
 
@@ -77,6 +74,9 @@ static int read_options(int argc, char **argv, struct options *o)
 		case 'p':
 			o->plugins = optarg;
 			break;
+		case 'P':
+			o->profiles = 1;
+			break;
 		case 'q':
 			o->is_quiet = 1;
 			break;
@@ -104,12 +104,13 @@ static int read_options(int argc, char **argv, struct options *o)
 	return LSB_EXIT_OK;
 }
 
-static int load_suite(const struct options *o, const char *folders, struct lsb_suite **suite)
+static int read_suite(const struct options *o, const char **sets, size_t n_sets, const char *folders,
+		      struct lsb_suite **suite)
 {
 	const struct lsb_suite_request request = {
 		.path = o->suite,
-		.sets = o->sets,
-		.n_sets = o->n_sets,
+		.sets = sets,
+		.n_sets = n_sets,
 		.only = o->only,
 		.folders = folders,
 	};
@@ -119,6 +120,40 @@ static int load_suite(const struct options *o, const char *folders, struct lsb_s
 	lsb_diagnostics_print(&findings, stderr);
 	lsb_diagnostics_free(&findings);
 	return lsb_exit_status(rc);
+}
+
+/* Read the suite once more, with what --profile makes of it: ids of points follow from all that is set. */
+static int read_profiled(const struct options *o, const char *folders, struct lsb_suite **suite)
+{
+	struct lsb_profile profile;
+	struct lsb_error err = { 0 };
+	const char **sets = NULL;
+	int status = LSB_EXIT_OK;
+
+	if (lsb_profile_find(*suite, folders, &profile, &err))
+		status = lsb_cli_failed(&err);
+	else if (!(sets = calloc(o->n_sets + profile.n_sets, sizeof(*sets))))
+		status = lsb_cli_usage("run", "no memory for the options");
+	if (status == LSB_EXIT_OK) {
+		lsb_suite_free(*suite);
+		*suite = NULL;
+		memcpy(sets, o->sets, o->n_sets * sizeof(*sets));
+		for (size_t i = 0; i < profile.n_sets; i++)
+			sets[o->n_sets + i] = profile.sets[i];
+		status = read_suite(o, sets, o->n_sets + profile.n_sets, folders, suite);
+	}
+	if (status == LSB_EXIT_OK)
+		fprintf(stderr, "lsbench: --profile: %s\n", profile.how);
+	free(sets);
+	lsb_profile_free(&profile);
+	return status;
+}
+
+static int load_suite(const struct options *o, const char *folders, struct lsb_suite **suite)
+{
+	const int status = read_suite(o, o->sets, o->n_sets, folders, suite);
+
+	return status == LSB_EXIT_OK && o->profiles ? read_profiled(o, folders, suite) : status;
 }
 
 /*
@@ -232,8 +267,10 @@ static int run_suite(const struct options *o, int argc, char **argv)
 	if (lsb_plugin_folders(o->plugins, folders, sizeof(folders), &err))
 		return lsb_cli_failed(&err);
 	status = load_suite(o, folders, &suite);
-	if (status)
+	if (status) {
+		lsb_suite_free(suite);
 		return status;
+	}
 	folder = results_folder(o, suite);
 	if (o->resume)
 		before = lsb_results_header(o->resume);

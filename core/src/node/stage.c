@@ -7,7 +7,7 @@
 #include "node/stage_parts.h"
 
 enum {
-	POLL_NS = 20 * 1000,		/* longest wait for a ticket while messages may come */
+	POLL_NS = 2 * 1000,		/* wait for a ticket between two looks for messages */
 	PROGRESS_EVERY_NS = 200 * 1000, /* between calls into the transport from inside a step */
 };
 

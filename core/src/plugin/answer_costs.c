@@ -7,9 +7,9 @@
  * would: prompts in chunks, then decode steps of a batch, of which every other one
  * wants no output. What outputs take is the head's; the rest, over the layers, is
  * a layer's. As many copies of this process as the run has ranks here do the same
- * at the same time, since ranks of one machine share its memory. Medians, since
- * other programs come in between. Hidden states are zeros: no kernel's time depends
- * on them.
+ * at the same time, since ranks of one machine share its memory, and each takes the
+ * device that the run's rank would take. Medians, since other programs come in
+ * between. Hidden states are zeros: no kernel's time depends on them.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -25,7 +25,7 @@
 
 enum {
 	STEPS_MAX = 64,	 /* whose times are kept, of each kind */
-	CHUNKS_MIN = 3,	 /* steps of a kind, whatever they take */
+	CHUNKS_MIN = 3,	 /* of prompts, whatever they take; one more comes first and is not counted */
 	DECODES_MIN = 5, /* with and without output each; the first of both are not counted */
 	COUNT_MAX = 1 << 20,
 };
@@ -76,6 +76,7 @@ static int read_request(struct costs *c, struct lsb_error *err)
 	size_t i;
 
 	if (!model || !layers || layers > all || !c->chunk || !c->batch || !c->positions || !threads ||
+	    c->chunk > (uint64_t)c->positions * c->batch ||
 	    json_array_size(cpus) != (size_t)c->ranks * threads)
 		return lsb_fail(err, LSB_EINVAL, 0, "a request for costs lacks the model or a count");
 	c->model = lsb_answer_model_path(json_string_value(json_object_get(c->request, "base")), model);
@@ -107,6 +108,8 @@ static int read_request(struct costs *c, struct lsb_error *err)
 		.threads = threads,
 		.n_cpus = threads,
 		.cpus = c->cpus + (size_t)c->rank * threads,
+		.host_rank = (int32_t)c->rank,
+		.host_size = (int32_t)c->ranks,
 	};
 	return LSB_OK;
 }
@@ -189,24 +192,40 @@ static void add_token(struct costs *c, uint32_t *n, uint32_t slot, uint32_t flag
 	c->tokens[(*n)++] = (struct lsb_token){ .slot = slot, .position = c->next[slot]++, .flags = flags };
 }
 
-/* Prompts of all slots, one after the other; ends early when that takes long. */
-static int time_chunks(struct costs *c, struct lsb_error *err)
+/* Prompts of all slots, one after the other; the first chunk of all, and one that is not full, do not count.
+ */
+static int run_prompts(struct costs *c, uint64_t end_ns, int *warm, struct lsb_error *err)
 {
-	const uint64_t end_ns = lsb_now_ns() + BUDGET_NS;
 	uint32_t n = 0;
 	int rc = LSB_OK;
 
+	for (uint32_t slot = 0; slot < c->batch; slot++) {
+		c->l->ops.backend.slot_clear(c->b, slot);
+		c->next[slot] = 0;
+	}
 	for (uint32_t slot = 0; slot < c->batch && rc == LSB_OK; slot++)
 		while (c->next[slot] < c->positions && rc == LSB_OK) {
 			add_token(c, &n, slot, 0);
 			if (n < c->chunk)
 				continue;
-			rc = run_step(c, n, 0, &c->chunks, err);
+			rc = run_step(c, n, 0, *warm ? &c->chunks : NULL, err);
+			*warm = 1;
 			n = 0;
 			if (lsb_now_ns() >= end_ns && c->chunks.n >= CHUNKS_MIN)
 				return rc;
 		}
-	return rc == LSB_OK && n ? run_step(c, n, 0, c->chunks.n ? NULL : &c->chunks, err) : rc;
+	return rc == LSB_OK && n ? run_step(c, n, 0, NULL, err) : rc;
+}
+
+/* Chunks of prompts: again from the start while there are too few of them. */
+static int time_chunks(struct costs *c, struct lsb_error *err)
+{
+	const uint64_t end_ns = lsb_now_ns() + BUDGET_NS;
+	int rc = LSB_OK, warm = 0;
+
+	while (rc == LSB_OK && c->chunks.n < CHUNKS_MIN)
+		rc = run_prompts(c, end_ns, &warm, err);
+	return rc;
 }
 
 /* A token of every slot, in turn without and with output. */
