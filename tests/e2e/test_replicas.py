@@ -26,9 +26,28 @@ class Test(harness.Case):
         for row in rows:
             answers = row["prompt_tokens"] + row["generated_tokens"] - row["completed"]
             self.assertEqual(row["computed_tokens"], [answers] * point["stages"] if row["completed"] else [])
+        self.close_ledgers(point)
         metrics = point["metrics"]
         self.assertEqual(metrics["success_rate"]["median"], requests["completed"] / requests["issued"])
         self.assertEqual(metrics["generated_tokens"]["median"], sum(row["generated_tokens"] for row in rows))
+
+    def close_ledgers(self, point):
+        """Each rank has a ledger that adds up, or what was known of it when it was lost; none has both or neither."""
+        parts = ("compute_s", "wait_s", "transfer_s", "wait_transfer_s", "overhead_s", "idle_s", "unattributed_s")
+        told = [row["rank"] for row in point["ledger"]]
+        lost = [row["rank"] for row in point["lost"] if row["launch"] == point["ledger_launch"]]
+        self.assertEqual(sorted(told + lost), list(range(point["nodes"])))
+        for rows in point["ranks"], point["work"], point["clocks"]:
+            self.assertEqual([row["rank"] for row in rows], told)
+        for row in point["ledger"]:
+            self.assertAlmostEqual(sum(row[part] for part in parts), row["wall_s"])
+        if len(point["rounds"]) > 1:
+            return
+        self.assertLessEqual(max(row["wall_s"] for row in point["ledger"]),
+                             point["metrics"]["run_s"]["median"] * (1 + 1e-9))
+        for work in point["work"]:
+            computed = point["per_replica"][work["rank"] // point["stages"]]["computed_tokens"]
+            self.assertEqual(work["decode"]["tokens"] + work["prefill"]["tokens"], computed[work["rank"] % point["stages"]])
 
     def bereft(self, text, *words, lost=1, status=1):
         """Replica `lost` is, for a reason with all these words; the others answer all that is theirs."""
@@ -46,7 +65,13 @@ class Test(harness.Case):
         self.assertEqual([row["success_rate"] for row in rows], [float(row["replica"] != lost) for row in rows])
         self.assertEqual([row["lost"] for row in rows], [int(row["replica"] == lost) for row in rows])
         self.assertIn("failed_requests", point["flags"])
-        self.assertIn(f"replica {lost}: ", (self.results / "report.md").read_text())
+        report = (self.results / "report.md").read_text()
+        self.assertIn(f"replica {lost}: ", report)
+        self.assertIn("had already answered of them is lost with it and counted as failed", report)
+        for row in point["lost"]:
+            self.assertEqual(row["replica"], lost)
+            self.assertIn(f"rank {row['rank']} on ", row["text"])
+            self.assertIn(row["text"], report)
         return point
 
     def test_killed_replica_leaves_the_other_working(self):
@@ -93,6 +118,23 @@ class Test(harness.Case):
 
     def test_failing_step_loses_its_replica(self):
         self.bereft(case("backend.fail_rank = 0\nbackend.fail_at_step = 5\n"), "rank 0", "step", lost=0)
+
+    def test_replica_that_dies_while_peaks_are_measured_costs_the_others_their_peaks_alone(self):
+        for transport, stages in ("tcp", 1), ("shm", 2):
+            with self.subTest(transport):
+                self.results = self.folder / transport
+                self.run_suite(case("backend.fail_rank = 1\nbackend.kill_at_peaks = yes\n", replicas=3, stages=stages,
+                                    transport=transport), status=1, out=transport)
+                point = self.judge(1 // stages, "rank 1", "signal 9", "'peaks'")
+                self.assertEqual(point["requests"]["failed"], PROMPTS / 3)
+                self.assertEqual([row["phase"] for row in point["lost"]], ["peaks"] * stages)
+                self.assertGreater(sum(row["generated_tokens"] for row in point["lost"]), 0)
+
+    def test_lone_pipeline_that_dies_while_peaks_are_measured_says_so(self):
+        self.run_suite(case("backend.fail_rank = 1\nbackend.kill_at_peaks = yes\n", replicas=1, stages=2), status=1)
+        point = self.points()["it"]
+        self.assertEqual(point["status"], "failed")
+        self.assertRegex(point["reason"], "rank 1 on .* was killed by signal 9 .* in phase 'peaks'")
 
     def test_all_replicas_lost_is_a_failed_launch(self):
         self.run_suite(case("backend.kill_at_step = 5\n"), status=1)

@@ -174,25 +174,40 @@ START_TEST(ledger_of_aligned_records_is_that_of_one_clock)
 }
 END_TEST
 
+/* Its neighbours have nobody to compare with, and need nobody where they say that they have one clock. */
+START_TEST(a_lost_rank_between_takes_no_shared_clock_away)
+{
+	json_t *ranks = json_pack("[n, o, n, o, o]", rank("one"), rank("one"), rank("two"));
+	struct lsb_clock *clocks = lsb_clocks_fit(ranks);
+
+	ck_assert_int_eq(clocks[1].is_shared, 1); /* the first that there is stands for rank 0 */
+	ck_assert_int_eq(clocks[3].is_shared, 1);
+	ck_assert_int_eq(clocks[4].is_known, 0);
+	free(clocks);
+	json_decref(ranks);
+}
+END_TEST
+
 START_TEST(clocks_survive_the_journal)
 {
 	const struct lsb_clock clocks[] = {
 		{ .rate = 1, .is_shared = 1, .is_known = 1 },
 		{ .own_ns = 77000000001, .root_ns = 5, .rate = 1.00001, .error_ns = 1234, .is_known = 1 },
+		{ .rate = 1, .is_shared = 1 }, /* lost: not in the journal */
 		{ .rate = 1 },
 	};
-	json_t *line = json_pack("{s:[{}, {}, {}], s:[o, o, o]}", "ranks", "clocks",
+	json_t *line = json_pack("{s:[{}, {}, n, {}], s:[o, o, o]}", "ranks", "clocks",
 				 lsb_clock_json(0, &clocks[0], 0), lsb_clock_json(1, &clocks[1], 3),
-				 lsb_clock_json(2, &clocks[2], 0));
+				 lsb_clock_json(3, &clocks[3], 0));
 	struct lsb_clock *back;
 
 	ck_assert_ptr_nonnull(line);
 	back = lsb_clocks_of(line);
-	for (size_t r = 0; r < 3; r++)
+	for (size_t r = 0; r < 4; r++)
 		for (uint64_t t = 77000000000; t < 78000000000; t += 123456789)
 			ck_assert_uint_eq(lsb_clock_align(&back[r], t), lsb_clock_align(&clocks[r], t));
 	ck_assert_uint_eq(back[1].error_ns, 1234);
-	ck_assert_int_eq(back[2].is_known, 0);
+	ck_assert_int_eq(back[3].is_known, 0);
 	free(back);
 	json_decref(line);
 }
@@ -210,6 +225,7 @@ int main(void)
 	tcase_add_test(tc, without_samples_only_equal_ids_share_a_clock);
 	tcase_add_test(tc, nonsense_samples_are_none);
 	tcase_add_test(tc, ledger_of_aligned_records_is_that_of_one_clock);
+	tcase_add_test(tc, a_lost_rank_between_takes_no_shared_clock_away);
 	tcase_add_test(tc, clocks_survive_the_journal);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -34,7 +34,7 @@ struct null_options {
 	uint64_t step_ns, layer_ns, token_ns, slow_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
 	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices, slow_rank;
-	uint32_t mode, mem, async, profile;
+	uint32_t mode, mem, async, profile, kill_at_peaks, reserved;
 };
 
 #define NUMBER(option, member, least, most, default_, help_)                                                 \
@@ -85,8 +85,13 @@ static const struct lsb_option options[] = {
 	NUMBER("exit_at_step", exit_at, -1, 1e15, "-1", "the process exits with status 3 in this step"),
 	NUMBER("kill_at_step", kill_at, -1, 1e15, "-1", "the process is killed in this step"),
 	NUMBER("stop_at_step", stop_at, -1, 1e15, "-1", "the process is stopped (SIGSTOP) in this step"),
+	{ .name = "kill_at_peaks",
+	  .type = LSB_OPT_BOOL,
+	  .def = "no",
+	  .offset = offsetof(struct null_options, kill_at_peaks),
+	  .help = "the process is killed when its peaks are to be measured" },
 	NUMBER("fail_rank", fail_rank, -1, 1 << 20, "-1",
-	       "the rank that the five options above are meant for; -1: all"),
+	       "the rank that the six options above are meant for; -1: all"),
 	NUMBER("devices", devices, 0, 64, "0",
 	       "accelerators that each host pretends to have, given out by the rank on it; 0: none"),
 	TIME("slow_time", slow_ns, "more time of each step of rank slow_rank, between its layers"),
@@ -577,6 +582,21 @@ static int null_info(const struct lsb_backend *b, struct lsb_backend_info *out, 
 	return LSB_OK;
 }
 
+/* There are no peaks of no device. */
+static int null_measure(struct lsb_backend *b, uint32_t what, uint64_t budget_ns, double *value,
+			struct lsb_error *err)
+{
+	const struct null_options *o = b->options;
+
+	(void)what;
+	(void)budget_ns;
+	(void)value;
+	(void)err;
+	if (o->kill_at_peaks && (o->fail_rank < 0 || o->fail_rank == b->place.rank))
+		raise(SIGKILL);
+	return LSB_EUNAVAIL;
+}
+
 /* As if each step had cost its device a joule. */
 static int null_counters(struct lsb_backend *b, struct lsb_metric *out, size_t *n, struct lsb_error *err)
 {
@@ -700,6 +720,7 @@ static const struct lsb_backend_ops ops = {
 	.buf_copy = null_buf_copy,
 	.ticket_times = null_ticket_times,
 	.counters = null_counters,
+	.measure = null_measure,
 };
 
 LSB_EXPORT const struct lsb_plugin lsb_plugin_v1 = {

@@ -383,14 +383,23 @@ static json_t *replicas_of_a_point(void)
 {
 	json_t *point = json_pack("{s:i, s:i}", "prompts", 1, "stages", 1);
 	json_t *launches =
-		json_pack("[{s:[n, n], s:[{s:i, s:s, s:[i]}], s:[{s:i, s:[i]}, {s:i, s:s}]}]", "ranks",
-			  "lost", "replica", 1, "reason", "gone", "requests", 0, "per_replica", "replica", 0,
-			  "computed_tokens", 0, "replica", 1, "lost", "gone");
+		json_pack("[{s:i, s:[n, n], s:[{s:i, s:s, s:[i], s:f, s:[{s:i, s:s, s:s, s:f, s:i, s:i}]}], "
+			  "s:[{s:i, s:[i]}, {s:i, s:s}]}]",
+			  "launch", 0, "ranks", "lost", "replica", 1, "reason", "gone", "requests", 0,
+			  "lost_s", 2.0, "ranks", "rank", 1, "host", "alpha", "phase", "run", "heard_s", 1.9,
+			  "steps", 7, "generated_tokens", 5, "per_replica", "replica", 0, "computed_tokens",
+			  0, "replica", 1, "lost", "gone");
 	json_t *requests = lsb_requests_json(point, launches), *rows = lsb_replicas_json(point, launches);
+	json_t *lost = lsb_lost_json(launches);
 
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(lost, 0), "text")),
+			 "rank 1 on alpha, of replica 1, has no ledger in launch 0: what it measured is lost "
+			 "with it, 2.0 s into the run. It was last heard of at 1.9 s in phase 'run', after 7 "
+			 "steps and 5 generated tokens");
 	json_decref(launches);
 	json_decref(point);
-	return json_pack("{s:[{s:o, s:o}]}", "points", "requests", requests, "per_replica", rows);
+	return json_pack("{s:[{s:o, s:o, s:o}]}", "points", "requests", requests, "per_replica", rows, "lost",
+			 lost);
 }
 
 /* Scores of other answers, which the crafted journal does not have. */

@@ -84,6 +84,31 @@ void replicas_tick(struct running *l, uint64_t now)
 			enforce(l, &l->replicas[i], now);
 }
 
+/* Seconds into the run, by the controller's clock. */
+static double seconds_in(const struct running *l, uint64_t at_ns)
+{
+	return at_ns > l->started_ns ? (double)(at_ns - l->started_ns) * 1e-9 : 0;
+}
+
+/* What is known of the ranks of a lost replica: as far as each had told when it was last heard. New
+ * reference. */
+static json_t *last_words(const struct running *l, const struct replica *p)
+{
+	const int32_t stages = (int32_t)l->jobs[0].stages, first = (int32_t)(p - l->replicas) * stages;
+	json_t *ranks = json_array();
+
+	for (int32_t i = first; i < first + stages; i++) {
+		const struct rank *r = &l->ranks[i];
+
+		json_array_append_new(ranks,
+				      json_pack("{s:i, s:s, s:s, s:f, s:I, s:I}", "rank", (int)i, "host",
+						rank_host(r), "phase", r->phase, "heard_s",
+						seconds_in(l, r->heard_ns), "steps", (json_int_t)r->steps,
+						"generated_tokens", (json_int_t)r->tokens));
+	}
+	return ranks;
+}
+
 json_t *replicas_lost(const struct running *l)
 {
 	json_t *lost = json_array();
@@ -95,9 +120,10 @@ json_t *replicas_lost(const struct running *l)
 		if (!p->lost_ns)
 			continue;
 		cause_tell(l, &p->cause, why, sizeof(why));
-		json_array_append_new(lost,
-				      json_pack("{s:i, s:i, s:i, s:s}", "replica", (int)i, "rank",
-						(int)p->cause.rank, "code", p->cause.code, "reason", why));
+		json_array_append_new(lost, json_pack("{s:i, s:i, s:i, s:s, s:f, s:o}", "replica", (int)i,
+						      "rank", (int)p->cause.rank, "code", p->cause.code,
+						      "reason", why, "lost_s", seconds_in(l, p->lost_ns),
+						      "ranks", last_words(l, p)));
 	}
 	return lost;
 }

@@ -93,7 +93,7 @@ static int journal_outcome(struct run *r, const struct lsb_order_slot *slot, con
 		}
 		if (json_array_size(o->lost))
 			json_object_set(line, "lost", o->lost);
-		else if (keeps)
+		if (keeps)
 			rc = lsb_results_write_records(&r->results, r->next_launch, o, &records, err);
 	}
 	json_object_set_new(line, "status", json_string(lsb_launch_status_name(o->status)));

@@ -90,39 +90,46 @@ const json_t *lsb_launches_median(const json_t *ok)
 	return median;
 }
 
+json_t *lsb_launches_measured(const json_t *all)
+{
+	json_t *ok = lsb_launches_with(all, "ok");
+
+	if (json_array_size(ok))
+		return ok;
+	json_decref(ok);
+	return lsb_launches_with(all, "incomplete");
+}
+
 size_t lsb_launches_wanted(const json_t *header, const json_t *launches, size_t *out)
 {
-	json_t *medians = lsb_launches_by_point(launches), *begun = json_object(), *list, *launch;
-	const json_t *entry;
-	const char *id;
+	json_t *by_point = lsb_launches_by_point(launches), *medians = json_object(), *firsts = json_object();
+	const json_t *entry, *launch;
 	size_t i, n = 0;
 
-	json_object_foreach(medians, id, list)
-	{
-		json_t *ok = lsb_launches_with(list, "ok");
-
-		json_object_set(medians, id, (json_t *)(uintptr_t)lsb_launches_median(ok));
-		json_decref(ok);
-	}
 	json_array_foreach(json_object_get(header, "points"), i, entry)
 	{
-		if (json_is_string(json_object_get(entry, "id")))
-			json_object_set_new(begun, json_string_value(json_object_get(entry, "id")),
-					    json_false());
+		const char *id = json_string_value(json_object_get(entry, "id"));
+		json_t *measured = lsb_launches_measured(id ? json_object_get(by_point, id) : NULL);
+
+		if (json_array_size(measured)) {
+			json_object_set(medians, id, (json_t *)(uintptr_t)lsb_launches_median(measured));
+			json_object_set(firsts, id, json_object_get(json_array_get(measured, 0), "status"));
+		}
+		json_decref(measured);
 	}
 	json_array_foreach(launches, i, launch)
 	{
-		int is_first;
+		const char *id = json_string_value(json_object_get(launch, "point"));
+		const json_t *first = id ? json_object_get(firsts, id) : NULL;
+		const int is_first = first && json_equal(first, json_object_get(launch, "status"));
 
-		id = json_string_value(json_object_get(launch, "point"));
-		if (!id || !has_status(launch, "ok") || !json_object_get(begun, id))
-			continue; /* of no point of this run */
-		is_first = json_is_false(json_object_get(begun, id));
-		json_object_set_new(begun, id, json_true());
-		if (is_first || json_object_get(medians, id) == launch)
+		if (is_first)
+			json_object_set_new(firsts, id, json_null()); /* it has come */
+		if (is_first || (first && json_object_get(medians, id) == launch))
 			out[n++] = i;
 	}
+	json_decref(by_point);
 	json_decref(medians);
-	json_decref(begun);
+	json_decref(firsts);
 	return n;
 }

@@ -15,6 +15,10 @@ json_t *lsb_launches_with(const json_t *all, const char *status);
 /* The launch whose run_s is nearest to the median: its ledger stands for the point. NULL: there is none. */
 const json_t *lsb_launches_median(const json_t *ok);
 
+/* Those of one point's `all` that are measured by: that went well, and where none did that lost a replica.
+ * New reference. */
+json_t *lsb_launches_measured(const json_t *all);
+
 /*
  * Members that summary and reports want only of few launches, NULL at the end, for
  * lsb_journal_read: what single tokens, steps and clocks did is most of a journal.
@@ -24,7 +28,7 @@ extern const char *const lsb_launches_dispensable[];
 
 /*
  * Indices, ascending, of the launches that are wanted with every member: of each
- * point the first that went well, whose answers are compared, and the one that
+ * point the first that it is measured by, whose answers are compared, and the one that
  * stands for it. `out` has room for two a point of `header`. Returns how many.
  */
 size_t lsb_launches_wanted(const json_t *header, const json_t *launches, size_t *out);

@@ -123,6 +123,15 @@ static struct lsb_clock chain(const struct lsb_clock *lower, const struct line *
 	};
 }
 
+/* The next rank below `r` that told anything: ranks of a lost replica are null. `r`: there is none. */
+static size_t told_below(const json_t *ranks, size_t r)
+{
+	for (size_t k = r; k-- > 0;)
+		if (!json_is_null(json_array_get(ranks, k)))
+			return k;
+	return r;
+}
+
 struct lsb_clock *lsb_clocks_fit(const json_t *ranks)
 {
 	const size_t n = json_array_size(ranks);
@@ -131,18 +140,20 @@ struct lsb_clock *lsb_clocks_fit(const json_t *ranks)
 
 	if (!clocks)
 		return NULL;
-	clocks[0] = (struct lsb_clock){ .rate = 1, .is_shared = 1, .is_known = 1 };
-	for (size_t r = 1; r < n; r++) {
-		const json_t *lower = json_array_get(ranks, r - 1), *upper = json_array_get(ranks, r);
-		const size_t n_samples = read_samples(lower, samples);
+	for (size_t r = 0; r < n; r++) {
+		const json_t *upper = json_array_get(ranks, r);
+		const size_t below = told_below(ranks, r);
+		const json_t *lower = json_array_get(ranks, below);
+		const size_t n_samples = below + 1 == r ? read_samples(lower, samples) : 0;
 
-		clocks[r] = clocks[r - 1];
-		if (may_share(lower, upper, samples, n_samples))
+		clocks[r] = below < r ? clocks[below]
+				      : (struct lsb_clock){ .rate = 1, .is_shared = 1, .is_known = 1 };
+		if (below == r || json_is_null(upper) || may_share(lower, upper, samples, n_samples))
 			continue;
 		if (n_samples) {
 			const struct line line = fit_line(samples, n_samples);
 
-			clocks[r] = chain(&clocks[r - 1], &line);
+			clocks[r] = chain(&clocks[below], &line);
 		} else {
 			clocks[r].is_shared = clocks[r].is_known = 0;
 		}
@@ -217,9 +228,11 @@ struct lsb_clock *lsb_clocks_of(const json_t *line)
 		clocks[r] = (struct lsb_clock){ .rate = 1, .is_shared = 1, .is_known = 1 };
 	json_array_foreach(json_object_get(line, "clocks"), i, item)
 	{
-		if (i >= n || json_is_true(json_object_get(item, "shared")))
+		const size_t r = (size_t)json_integer_value(json_object_get(item, "rank"));
+
+		if (r >= n || json_is_true(json_object_get(item, "shared")))
 			continue;
-		clocks[i] = (struct lsb_clock){
+		clocks[r] = (struct lsb_clock){
 			.own_ns = (uint64_t)json_integer_value(json_object_get(item, "own_ns")),
 			.root_ns = (uint64_t)json_integer_value(json_object_get(item, "root_ns")),
 			.rate = json_number_value(json_object_get(item, "rate")),

@@ -134,17 +134,17 @@ static void flag_clocks(json_t *point)
 		const double early = number(clock, "misordered");
 
 		if (!json_is_true(json_object_get(clock, "known"))) {
-			why = lsb_format(
-				"nothing is known of the clock of rank %zu: its waiting and transfers may be "
-				"wrong by any time",
-				i);
+			why = lsb_format("nothing is known of the clock of rank %.0f: its waiting and "
+					 "transfers may be "
+					 "wrong by any time",
+					 number(clock, "rank"));
 			lsb_point_flag(point, "clocks_unknown", why ? why : "");
 			free(why);
 		} else if (early > 0 && json_is_true(json_object_get(clock, "shared"))) {
 			why = lsb_format(
-				"%.0f messages to rank %zu arrived before they were sent, though the ranks "
+				"%.0f messages to rank %.0f arrived before they were sent, though the ranks "
 				"are taken to share a clock",
-				early, i);
+				early, number(clock, "rank"));
 			lsb_point_flag(point, "clocks_disagree", why ? why : "");
 			free(why);
 		}

@@ -182,6 +182,7 @@ struct totals {
 	json_t *ledger, *steps, *clocks;
 	int is_open_loop;
 	double communication_s, wait_s, replay_s;
+	size_t n_pipelines;
 	struct phase phases[PHASES];
 	int n_unreplayed, n_unsettled,
 		n_judged; /* pipelines: without replay, never settled, long enough to tell */
@@ -227,6 +228,7 @@ static int measure_pipeline(const json_t *ranks, const struct lsb_rank_records *
 	if (out->is_open_loop || lsb_replay(pipeline.stages, stages, &makespan, NULL) || !(makespan > 0))
 		out->n_unreplayed++;
 	out->replay_s = larger(out->replay_s, makespan);
+	out->n_pipelines++;
 	settled = lsb_steps_settled(pipeline.stages);
 	out->n_judged += settled >= 0;
 	out->n_unsettled += settled == 0;
@@ -260,7 +262,8 @@ int lsb_launch_ledger(const json_t *point, const json_t *ranks, const struct lsb
 		rc = lsb_fail(err, LSB_EINVAL, 0, "%zu ranks do not make pipelines of %zu stages", n_ranks,
 			      stages);
 	for (size_t first = 0; first < n_ranks && rc == LSB_OK; first += stages)
-		rc = measure_pipeline(ranks, records, clocks, first, stages, &all, err);
+		if (!json_is_null(json_array_get(ranks, first))) /* a lost one took its records with it */
+			rc = measure_pipeline(ranks, records, clocks, first, stages, &all, err);
 	json_object_set_new(line, "ledger", all.ledger);
 	json_object_set_new(line, "steps", all.steps);
 	json_object_set_new(line, "clocks", all.clocks);
@@ -268,8 +271,8 @@ int lsb_launch_ledger(const json_t *point, const json_t *ranks, const struct lsb
 		return rc;
 	set(metrics, "communication_s", all.communication_s);
 	set(metrics, "wait_s", all.wait_s);
-	set_phase(metrics, "prefill_tokens_per_s", &all.phases[PREFILL], n_ranks / stages);
-	set_phase(metrics, "decode_tokens_per_s", &all.phases[DECODE], n_ranks / stages);
+	set_phase(metrics, "prefill_tokens_per_s", &all.phases[PREFILL], all.n_pipelines);
+	set_phase(metrics, "decode_tokens_per_s", &all.phases[DECODE], all.n_pipelines);
 	json_object_set_new(line, "settled", all.n_judged ? json_boolean(all.n_unsettled == 0) : json_null());
 	if (all.n_unreplayed == 0) {
 		set(metrics, "replay_s", all.replay_s);

@@ -24,7 +24,8 @@ int lsb_pipeline_of(const json_t *ranks, const struct lsb_rank_records *records,
 
 /*
  * Add "ledger", "steps", "clocks" and "settled" to `line`, and what they come to
- * to `metrics`. `records` are on rank 0's clock.
+ * to `metrics`: of the ranks that told, those of a lost replica are null in `ranks`.
+ * `records` are on rank 0's clock.
  */
 int lsb_launch_ledger(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
 		      const struct lsb_clock *clocks, size_t n_ranks, json_t *line, json_t *metrics,

@@ -346,21 +346,26 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 		set(metrics, "first_ttft_s", t->first_s);
 }
 
-/* What takes all ranks: the digest of all answers, and what the records show. */
-static int measure_whole(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
-			 const struct lsb_clock *clocks, size_t n_ranks, const struct totals *totals,
-			 json_t *line, struct lsb_error *err)
+/* The digest of all answers; without those of a lost replica there is none to compare. */
+static void add_digest(const struct totals *totals, json_t *line)
+{
+	char digest[LSB_DIGEST_HEX];
+
+	lsb_digest(totals->ids.data ? totals->ids.data : "", totals->ids.length, digest);
+	json_object_set_new(line, "outputs_sha256", json_string(digest));
+}
+
+/* What the records show, of every rank that told. */
+static int measure_records(const json_t *point, const json_t *ranks, const struct lsb_rank_records *records,
+			   const struct lsb_clock *clocks, size_t n_ranks, json_t *line,
+			   struct lsb_error *err)
 {
 	struct lsb_rank_records *aligned = NULL;
-	char digest[LSB_DIGEST_HEX];
 	int rc = lsb_records_align(records, n_ranks, clocks, &aligned, err);
 
-	if (rc == LSB_OK) {
-		lsb_digest(totals->ids.data ? totals->ids.data : "", totals->ids.length, digest);
-		json_object_set_new(line, "outputs_sha256", json_string(digest));
+	if (rc == LSB_OK)
 		rc = lsb_launch_ledger(point, ranks, aligned, clocks, n_ranks, line,
 				       json_object_get(line, "metrics"), err);
-	}
 	if (rc == LSB_OK)
 		lsb_work_add(ranks, aligned, n_ranks, (size_t)integer(point, "stages"),
 			     lsb_is_open_loop(point), line);
@@ -389,7 +394,9 @@ static int measure(const json_t *point, const json_t *ranks, const struct lsb_ra
 	if (rc == LSB_OK && lsb_is_open_loop(point))
 		rc = lsb_open_loop_add(ranks, clocks, json_object_get(line, "metrics"), err);
 	if (rc == LSB_OK && json_array_size(lost) == 0)
-		rc = measure_whole(point, ranks, records, clocks, n_ranks, &totals, line, err);
+		add_digest(&totals, line);
+	if (rc == LSB_OK)
+		rc = measure_records(point, ranks, records, clocks, n_ranks, line, err);
 	if (rc == LSB_OK)
 		lsb_slo_measure(point, ranks, json_object_get(line, "metrics"));
 	if (rc == LSB_OK) /* behind all others: scores hide no metric of ours */

@@ -12,8 +12,8 @@
 #include "measure/ledger.h"
 
 /*
- * Adds "metrics" and "per_replica" to `line`, and where no replica was lost "ledger",
- * "settled", "stage_times" and "outputs_sha256". `point` is the journal's point object,
+ * Adds "metrics", "per_replica", "ledger", "settled" and "stage_times" to `line`, and
+ * where no replica was lost "outputs_sha256". `point` is the journal's point object,
  * `ranks` the RANK objects by rank (null: of a replica in `lost`, whose requests have
  * failed and are added to it), `records` theirs in the same order. LSB_EPEER when the
  * ranks' figures do not reconcile.

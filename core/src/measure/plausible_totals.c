@@ -90,7 +90,7 @@ static char *unreconciled_rank(const json_t *point)
 	const double prompts = lsb_look_number(point, "prompts");
 	const double answers =
 		lsb_plausible_all_tokens(point) - prompts; /* the last token of each is not fed back */
-	const double pipelines = lsb_look_number(point, "replicas");
+	const double stages = lsb_look_number(point, "stages");
 	const json_t *row;
 	double computed = 0;
 	size_t i;
@@ -100,9 +100,9 @@ static char *unreconciled_rank(const json_t *point)
 		computed += lsb_look_number(json_object_get(row, "decode"), "tokens") +
 			    lsb_look_number(json_object_get(row, "prefill"), "tokens");
 	}
-	if (i == 0 || pipelines < 1)
+	if (i == 0 || stages < 1)
 		return NULL;
-	computed *= pipelines / (double)i; /* by pipeline: all its stages see all its tokens */
+	computed /= stages; /* by pipeline: all its stages see all its tokens */
 	if (!lsb_plausible_apart(computed, answers, LSB_PLAUSIBLE_EXACT))
 		return NULL;
 	return lsb_format("the ranks computed %.0f tokens, prompts and answers have %.0f", computed, answers);

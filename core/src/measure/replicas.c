@@ -11,14 +11,17 @@
 
 /* --- all requests ---------------------------------------------------------------------- */
 
-static void count_reason(json_t *reasons, const char *reason, json_int_t n)
+/* `counts`: by reason {"requests", "lost"}. */
+static void count_reason(json_t *counts, const char *reason, json_int_t n, int is_lost)
 {
-	json_object_set_new(reasons, reason,
-			    json_integer(json_integer_value(json_object_get(reasons, reason)) + n));
+	const json_int_t before =
+		json_integer_value(json_object_get(json_object_get(counts, reason), "requests"));
+
+	json_object_set_new(counts, reason, json_pack("{s:I, s:b}", "requests", before + n, "lost", is_lost));
 }
 
 /* Failed requests of one launch by their reason; how many. */
-static json_int_t count_failed(const json_t *launch, json_t *reasons)
+static json_int_t count_failed(const json_t *launch, json_t *counts)
 {
 	const json_t *rank, *request, *entry;
 	json_int_t failed = 0;
@@ -30,7 +33,7 @@ static json_int_t count_failed(const json_t *launch, json_t *reasons)
 		{
 			if (!lsb_look_is(request, "finish", "failed"))
 				continue;
-			count_reason(reasons, lsb_look_text(request, "reason"), 1);
+			count_reason(counts, lsb_look_text(request, "reason"), 1, 0);
 			failed++;
 		}
 	}
@@ -41,7 +44,7 @@ static json_int_t count_failed(const json_t *launch, json_t *reasons)
 				       (long long)json_integer_value(json_object_get(entry, "replica")),
 				       lsb_look_text(entry, "reason"));
 
-		count_reason(reasons, why ? why : "", n);
+		count_reason(counts, why ? why : "", n, 1);
 		failed += n;
 		free(why);
 	}
@@ -52,16 +55,17 @@ json_t *lsb_requests_json(const json_t *point, const json_t *launches)
 {
 	const json_int_t issued =
 		(json_int_t)(lsb_look_number(point, "prompts") * (double)json_array_size(launches));
-	json_t *counts = json_object(), *reasons = json_array(), *n;
+	json_t *counts = json_object(), *reasons = json_array(), *count;
 	const json_t *launch;
 	json_int_t failed = 0;
 	const char *reason;
 	size_t i;
 
 	json_array_foreach(launches, i, launch) failed += count_failed(launch, counts);
-	json_object_foreach(counts, reason, n)
+	json_object_foreach(counts, reason, count)
 	{
-		json_array_append_new(reasons, json_pack("{s:s, s:O}", "reason", reason, "requests", n));
+		json_object_set_new(count, "reason", json_string(reason));
+		json_array_append(reasons, count);
 	}
 	json_decref(counts);
 	if (i == 0 || lsb_look_is(point, "kind", "link")) {
@@ -198,6 +202,51 @@ json_t *lsb_replicas_json(const json_t *point, const json_t *launches)
 	return out;
 }
 
+/* --- what was lost --------------------------------------------------------------------- */
+
+/* A rank that told nothing at its end: as far as it had been heard. */
+static json_t *lost_rank(const json_t *launch, const json_t *entry, const json_t *rank)
+{
+	json_t *row =
+		json_pack("{s:O, s:O, s:O}", "launch", json_object_get(launch, "launch"), "replica",
+			  json_object_get(entry, "replica"), "lost_s", json_object_get(entry, "lost_s"));
+	const double tokens = lsb_look_number(rank, "generated_tokens");
+	char *answered = tokens > 0 ? lsb_format(" and %.0f generated tokens", tokens) : NULL;
+	char *text = lsb_format(
+		"rank %.0f on %s, of replica %.0f, has no ledger in launch %.0f: what it measured is lost "
+		"with it, "
+		"%.1f s into the run. It was last heard of at %.1f s in phase '%s', after %.0f steps%s",
+		lsb_look_number(rank, "rank"), lsb_look_text(rank, "host"), lsb_look_number(entry, "replica"),
+		lsb_look_number(launch, "launch"), lsb_look_number(entry, "lost_s"),
+		lsb_look_number(rank, "heard_s"), lsb_look_text(rank, "phase"),
+		lsb_look_number(rank, "steps"), answered ? answered : "");
+
+	if (row) {
+		json_object_update(row, (json_t *)(uintptr_t)rank);
+		json_object_set_new(row, "text", json_string(text ? text : ""));
+	}
+	free(answered);
+	free(text);
+	return row;
+}
+
+json_t *lsb_lost_json(const json_t *launches)
+{
+	json_t *out = json_array();
+	const json_t *launch, *entry, *rank;
+	size_t i, k, r;
+
+	json_array_foreach(launches, i, launch)
+	{
+		json_array_foreach(json_object_get(launch, "lost"), k, entry)
+		{
+			json_array_foreach(json_object_get(entry, "ranks"), r, rank)
+				json_array_append_new(out, lost_rank(launch, entry, rank));
+		}
+	}
+	return out;
+}
+
 /* --- in words -------------------------------------------------------------------------- */
 
 static void say_failed(const json_t *point, json_t *list)
@@ -209,11 +258,16 @@ static void say_failed(const json_t *point, json_t *list)
 	{
 		json_array_append_new(
 			list,
-			lsb_finding("requests that failed are counted with their reason, never dropped",
-				    (const json_t *const[]){ point, NULL },
-				    "%s: %.0f of its %.0f requests failed: %s.", lsb_finding_name(point),
-				    lsb_look_number(reason, "requests"), lsb_look_number(requests, "issued"),
-				    lsb_look_text(reason, "reason")));
+			lsb_finding(
+				"requests that failed are counted with their reason, never dropped",
+				(const json_t *const[]){ point, NULL },
+				"%s: %.0f of its %.0f requests failed: %s.%s", lsb_finding_name(point),
+				lsb_look_number(reason, "requests"), lsb_look_number(requests, "issued"),
+				lsb_look_text(reason, "reason"),
+				json_is_true(json_object_get(reason, "lost"))
+					? " What the replica had already answered of them is lost with it "
+					  "and counted as failed."
+					: ""));
 	}
 }
 

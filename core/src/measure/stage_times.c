@@ -286,9 +286,12 @@ json_t *lsb_stage_times(const json_t *ranks, const struct lsb_rank_records *reco
 	for (size_t i = 0; i < n_ranks && !failed; i++)
 		failed = collect_sends(&records[i], &sends[i]);
 	for (size_t i = 0; i < n_ranks && !failed; i++) {
-		json_t *steps = step_lines(ranks, records, n_ranks, i), *messages, *times;
+		json_t *steps, *messages, *times;
 		double wake_s = 0;
 
+		if (json_is_null(json_array_get(ranks, i))) /* of a lost replica */
+			continue;
+		steps = step_lines(ranks, records, n_ranks, i);
 		messages = message_lines(&records[i], records, sends, n_ranks, &wake_s);
 		times = json_pack("{s:I, s:o, s:o, s:f}", "rank", (json_int_t)records[i].rank, "steps", steps,
 				  "messages", messages, "wake_s", wake_s);

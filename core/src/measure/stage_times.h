@@ -34,8 +34,8 @@ enum lsb_message_line {
 };
 
 /*
- * One STAGE_TIMES per rank: a new reference, NULL without memory. `ranks` are the
- * RANK objects, `records` theirs in the same order, on one clock.
+ * One STAGE_TIMES per rank that told: a new reference, NULL without memory. `ranks` are the
+ * RANK objects (null: of a lost replica), `records` theirs in the same order, on one clock.
  */
 json_t *lsb_stage_times(const json_t *ranks, const struct lsb_rank_records *records, size_t n_ranks);
 

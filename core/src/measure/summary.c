@@ -166,7 +166,7 @@ static void copy_list(json_t *to, const json_t *from, const char *key)
 	json_object_set_new(to, key, value ? json_incref(value) : json_array());
 }
 
-/* The RANK objects, less the answers: those stay in the journal. New reference. */
+/* The RANK objects that there are, less the answers: those stay in the journal. New reference. */
 static json_t *ranks_without_requests(const json_t *ranks)
 {
 	json_t *out = json_array(), *rank;
@@ -174,18 +174,33 @@ static json_t *ranks_without_requests(const json_t *ranks)
 
 	json_array_foreach(ranks, i, rank)
 	{
-		json_t *shallow = json_copy(rank);
+		json_t *shallow;
 
+		if (json_is_null(rank)) /* of a lost replica */
+			continue;
+		shallow = json_copy(rank);
 		json_object_del(shallow, "requests");
 		json_array_append_new(out, shallow);
 	}
 	return out;
 }
 
-/* The samples: of the launches that went well, and where none did of those that lost a replica. */
-static void add_samples(json_t *point, const json_t *ok, const json_t *incomplete)
+/* One launch that stands for all: what its ranks did. */
+static void add_standing(json_t *point, const json_t *median)
 {
-	const json_t *measured = json_array_size(ok) ? ok : incomplete;
+	json_t *number = json_object_get(median, "launch");
+
+	json_object_set_new(point, "ledger_launch", number ? json_incref(number) : json_null());
+	copy_list(point, median, "ledger");
+	copy_list(point, median, "steps");
+	copy_list(point, median, "clocks");
+	json_object_set_new(point, "ranks", ranks_without_requests(json_object_get(median, "ranks")));
+	copy_list(point, median, "work");
+}
+
+/* The samples of a point, and the launch that stands for it. */
+static void add_samples(json_t *point, const json_t *measured)
+{
 	json_t *rounds = json_array(), *launch;
 	size_t i;
 
@@ -195,6 +210,7 @@ static void add_samples(json_t *point, const json_t *ok, const json_t *incomplet
 	}
 	json_object_set_new(point, "rounds", rounds);
 	add_metrics(point, measured);
+	add_standing(point, lsb_launches_median(measured));
 }
 
 /* Requests are counted over all launches that had any, so that none is dropped. */
@@ -206,27 +222,17 @@ static void add_requests(json_t *point, const json_t *ok, const json_t *incomple
 	json_array_extend(all, (json_t *)(uintptr_t)incomplete);
 	json_object_set_new(point, "requests", lsb_requests_json(point, all));
 	json_object_set_new(point, "per_replica", lsb_replicas_json(point, all));
+	json_object_set_new(point, "lost", lsb_lost_json(incomplete));
 	json_decref(all);
 }
 
 /* What the ok launches of a point say; every key is there even when there are none. */
 static void add_measurements(json_t *point, const json_t *ok, const json_t *peaks)
 {
-	json_t *ledger, *work;
-	const json_t *median;
+	const json_t *median = lsb_launches_median(ok);
 
 	add_derived(point, ok, peaks);
 	json_object_set_new(point, "scaling", json_null());
-	median = lsb_launches_median(ok);
-	ledger = json_object_get(median, "ledger");
-	json_object_set_new(point, "ledger_launch",
-			    median ? json_incref(json_object_get(median, "launch")) : json_null());
-	json_object_set_new(point, "ledger", ledger ? json_incref(ledger) : json_array());
-	copy_list(point, median, "steps");
-	copy_list(point, median, "clocks");
-	json_object_set_new(point, "ranks", ranks_without_requests(json_object_get(median, "ranks")));
-	work = json_object_get(median, "work");
-	json_object_set_new(point, "work", work ? json_incref(work) : json_array());
 	json_object_set_new(point, "memory", median ? lsb_memory_bound(peaks, median) : json_null());
 	json_object_set_new(point, "bounds",
 			    median ? lsb_bounds_json(point, ok, median, peaks) : json_null());
@@ -247,6 +253,7 @@ static json_t *point_json(const json_t *header, const json_t *entry, const json_
 					      "reps",	     "stop",	"launcher", "pinned",  "split" };
 	json_t *point = json_object(), *ok = lsb_launches_with(launches, "ok");
 	json_t *incomplete = lsb_launches_with(launches, "incomplete");
+	json_t *measured = lsb_launches_measured(launches);
 	json_t *peaks = lsb_pool_peaks(pool, entry, ok);
 
 	for (size_t i = 0; i < LSB_COUNT(copied); i++)
@@ -255,11 +262,12 @@ static json_t *point_json(const json_t *header, const json_t *entry, const json_
 	json_object_set_new(point, "flag_reasons", json_object());
 	json_object_set_new(point, "launches", json_integer((json_int_t)json_array_size(ok)));
 	add_status(point, entry, launches, json_array_size(ok), interrupted);
-	add_samples(point, ok, incomplete);
+	add_samples(point, measured);
 	add_requests(point, ok, incomplete);
 	add_measurements(point, ok, peaks);
 	json_decref(peaks);
 	json_decref(incomplete);
+	json_decref(measured);
 	lsb_flags_add(point, header, entry, ok);
 	json_decref(ok);
 	return point;

@@ -62,6 +62,8 @@ static json_t *work_json(const json_t *ranks, const struct lsb_rank_records *rec
 		const int is_last = r % stages == stages - 1;
 		struct phase decode = { 0 }, prefill = { 0 };
 
+		if (json_is_null(rank))
+			continue;
 		sum_steps(&records[r], &decode, &prefill);
 		json_array_append_new(out, json_pack("{s:I, s:o, s:o}", "rank", (json_int_t)r, "decode",
 						     phase_json(rank, &decode, is_last, decode.met),
@@ -104,8 +106,10 @@ void lsb_work_add(const json_t *ranks, const struct lsb_rank_records *records, s
 	json_t *schedule = json_array();
 
 	for (size_t first = 0; !is_open_loop && stages && first + stages <= n_ranks; first += stages)
-		json_array_append_new(schedule, schedule_json(json_array_get(ranks, first), records + first,
-							      stages, first / stages));
+		if (!json_is_null(json_array_get(ranks, first)))
+			json_array_append_new(schedule,
+					      schedule_json(json_array_get(ranks, first), records + first,
+							    stages, first / stages));
 	json_object_set_new(line, "work", work_json(ranks, records, n_ranks, stages));
 	json_object_set_new(line, "schedule", schedule);
 }

@@ -199,7 +199,8 @@ static void add_figures(const struct lsb_session *s, json_t *rank)
 	if (s->energy_j > 0)
 		json_object_set_new(rank, "energy_j", json_real(s->energy_j));
 	lsb_counters_tell(&s->counters, rank);
-	lsb_peaks_tell(&s->peaks, rank);
+	if (!s->is_bereft)
+		lsb_peaks_tell(&s->peaks, rank);
 }
 
 /* What the link benchmark measured from this rank to others. New reference. */

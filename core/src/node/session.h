@@ -44,7 +44,7 @@ struct lsb_session {
 	struct lsb_linkbench_setup links; /* lives as long as the next */
 	struct lsb_linkbench *linkbench;  /* of kind = link, whose launches have no stage loop */
 	struct lsb_phases phases;
-	int is_bereft; /* another replica was lost in the run: no barrier will ever end */
+	int is_bereft; /* another replica was lost: no barrier will ever end, and no peaks are told */
 	uint64_t run_t0_ns, run_t1_ns;
 	double record_ns;  /* cost of one step record */
 	double cpu_s;	   /* processor time of this process in the run, all threads */

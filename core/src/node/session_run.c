@@ -224,14 +224,27 @@ static int await_replicas(struct lsb_session *s, struct lsb_error *err)
 	return LSB_OK;
 }
 
-/* What takes all ranks: clocks compared again, peaks of machine and links. */
+/*
+ * What takes all ranks: clocks compared again, peaks of machine and links, and a last
+ * barrier, before which nobody hangs up. The runs are over by then: a replica that is
+ * lost here costs the others their peaks, not their results.
+ */
 static int measure_together(struct lsb_session *s, struct lsb_error *err)
 {
 	int rc = exchange_clocks(s, s->job.timeout_ns, err);
 
-	if (rc == LSB_OK && s->job.measure_peaks)
+	if (rc == LSB_OK && s->job.measure_peaks) {
+		lsb_control_phase(s->control, "peaks");
 		rc = measure_peaks(s, err);
-	return rc;
+	}
+	if (rc == LSB_OK)
+		rc = barrier(s, s->job.timeout_ns, err);
+	if (rc != LSB_EPEER || s->job.replicas == 1)
+		return rc;
+	s->backend->host.log(s->backend->host.context, LSB_LOG_WARN,
+			     "peaks are not measured: a rank was lost after its run");
+	s->is_bereft = 1;
+	return LSB_OK;
 }
 
 int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
@@ -271,9 +284,11 @@ int lsb_session_run(struct lsb_session *s, struct lsb_error *err)
 		rc = await_replicas(s, err);
 	if (rc == LSB_OK && !s->is_bereft)
 		rc = measure_together(s, err);
-	if (rc == LSB_OK && lsb_session_is_first_stage(s))
-		rc = lsb_requests_judge(&s->requests, s->workload, s->workload_handle, s->backend,
-					s->backend_handle, err);
-	/* Nobody hangs up while another still measures or reads. */
-	return rc || s->is_bereft ? rc : barrier(s, s->job.timeout_ns, err);
+	if (rc) /* likewise */
+		return rc;
+	lsb_control_phase(s->control, "report");
+	return lsb_session_is_first_stage(s)
+		       ? lsb_requests_judge(&s->requests, s->workload, s->workload_handle, s->backend,
+					    s->backend_handle, err)
+		       : LSB_OK;
 }

@@ -157,6 +157,19 @@ static void add_rows(const struct lsb_page *page)
 	}
 }
 
+/* Ranks that were lost: what is known of them instead of a ledger. */
+static void add_lost(const struct lsb_page *page)
+{
+	const json_t *point, *row;
+	size_t i, k;
+
+	json_array_foreach(json_object_get(page->summary, "points"), i, point)
+	{
+		json_array_foreach(json_object_get(point, "lost"), k, row) lsb_html_add(
+			page->to, "<p>%s: %s.</p>\n", lsb_text_of(point, "label"), lsb_text_of(row, "text"));
+	}
+}
+
 /* --- single steps --- */
 
 static void add_step(const struct lsb_page *page, const json_t *step)
@@ -222,11 +235,12 @@ static void add_clocks(const struct lsb_page *page)
 					 : "<p>Clocks that are not rank 0's, measured over the "
 					   "transport before and after the run:</p>\n<ul><li>");
 			lsb_html_point(page, point);
-			lsb_html_add(
-				page->to,
-				", rank %zu: %s s ahead of rank 0, drift %.2f ppm, error %.1f \u00b5s</li>\n",
-				k, lsb_show(lsb_number(clock, "offset_ns") * 1e-9, shown),
-				lsb_number(clock, "drift_ppm"), lsb_number(clock, "error_ns") * 1e-3);
+			lsb_html_add(page->to,
+				     ", rank %.0f: %s s ahead of rank 0, drift %.2f ppm, error %.1f "
+				     "\u00b5s</li>\n",
+				     lsb_number(clock, "rank"),
+				     lsb_show(lsb_number(clock, "offset_ns") * 1e-9, shown),
+				     lsb_number(clock, "drift_ppm"), lsb_number(clock, "error_ns") * 1e-3);
 		}
 	}
 	if (n)
@@ -237,6 +251,7 @@ void lsb_html_ledger(const struct lsb_page *page)
 {
 	add_bars(page);
 	add_rows(page);
+	add_lost(page);
 	add_clocks(page);
 	add_steps(page);
 }

@@ -27,7 +27,7 @@ static void add_ranks(const struct lsb_page *page)
 			const json_t *row = json_array_get(json_object_get(point, "ledger"), k);
 
 			lsb_html_row(page, point, 0);
-			lsb_html_add(page->to, "<td class=\"n\">%zu</td>", k);
+			lsb_html_add(page->to, "<td class=\"n\">%.0f</td>", lsb_number(rank, "rank"));
 			lsb_html_cell(page, "%s", lsb_text_of(rank, "host"));
 			lsb_html_cell(page, "%s: %s%s%s",
 				      lsb_text_of(json_object_get(rank, "backend"), "name"),

@@ -156,9 +156,20 @@ static const json_t *line_of(const json_t *launches, const json_t *number)
 	return NULL;
 }
 
+/* First rank of the first pipeline that was not lost. */
+static size_t first_told(const json_t *ranks, size_t stages)
+{
+	size_t first = 0;
+
+	while (first + stages < json_array_size(ranks) && json_is_null(json_array_get(ranks, first)))
+		first += stages;
+	return first;
+}
+
 /* Whole run and middle of the first pipeline of a launch. */
 static int draw(const struct lsb_page *page, const json_t *line, size_t stages, struct lsb_error *err)
 {
+	const json_t *ranks = json_object_get(line, "ranks");
 	struct lsb_records records = { 0 };
 	struct lsb_clock *clocks = NULL;
 	struct lsb_timeline whole = { 0 }, some = { 0 };
@@ -172,7 +183,7 @@ static int draw(const struct lsb_page *page, const json_t *line, size_t stages, 
 	if (!clocks || stages == 0 || stages > records.n)
 		rc = lsb_fail(err, LSB_EIO, 0, "its records are not of its ranks");
 	else
-		rc = lsb_pipeline_of(json_object_get(line, "ranks"), records.ranks, clocks, 0, stages,
+		rc = lsb_pipeline_of(ranks, records.ranks, clocks, first_told(ranks, stages), stages,
 				     &pipeline, err);
 	if (rc == LSB_OK) /* one step, to learn how many there are */
 		rc = lsb_timeline_build(pipeline.stages, pipeline.n, pipeline.t0_ns, pipeline.t1_ns, 0, 1,

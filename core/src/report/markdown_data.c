@@ -76,8 +76,9 @@ static void add_clocks(const json_t *summary, struct lsb_text *to)
 					     "Clocks of ranks that do not share rank 0's, measured over the "
 					     "transport before and after the run; what is\nshorter than "
 					     "the error between two ranks is wait+transfer.\n\n");
-			lsb_text_add(to, "- %s, rank %zu: %s s ahead of rank 0", lsb_text_of(point, "label"),
-				     k, lsb_show(lsb_number(clock, "offset_ns") * 1e-9, shown));
+			lsb_text_add(to, "- %s, rank %.0f: %s s ahead of rank 0", lsb_text_of(point, "label"),
+				     lsb_number(clock, "rank"),
+				     lsb_show(lsb_number(clock, "offset_ns") * 1e-9, shown));
 			lsb_text_add(to, ", drift %.2f ppm, error %.1f us\n", lsb_number(clock, "drift_ppm"),
 				     lsb_number(clock, "error_ns") * 1e-3);
 		}
@@ -101,6 +102,24 @@ static struct lsb_table ledger_table(const json_t *summary)
 	lsb_table_column(&t, "= Wall (s)");
 	lsb_table_column(&t, "Hidden transfer (s)");
 	return t;
+}
+
+/* Ranks that were lost: what is known of them instead of a ledger. */
+static void add_lost(const json_t *summary, struct lsb_text *to)
+{
+	const json_t *point, *row;
+	size_t i, k, n = 0;
+
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		json_array_foreach(json_object_get(point, "lost"), k, row)
+		{
+			lsb_text_add(to, "- %s: %s.\n", lsb_text_of(point, "label"),
+				     lsb_text_of(row, "text"));
+			n++;
+		}
+	}
+	lsb_text_add(to, "%s", n ? "\n" : "");
 }
 
 void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to)
@@ -136,6 +155,7 @@ void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to)
 			 "and not yet here, while\nnothing else could be done. Overhead: wake-up, "
 			 "scheduling, sending, "
 			 "staging. Hidden transfer is under compute\nand not in the sum.\n\n");
+	add_lost(summary, to);
 	add_clocks(summary, to);
 }
 
@@ -183,8 +203,9 @@ static void add_devices(const json_t *point, struct lsb_text *to)
 		    (said && json_equal(json_object_get(backend, "engine"), said)))
 			continue;
 		said = json_object_get(backend, "engine");
-		lsb_text_add(to, "- %s, rank %zu on %s: %s", lsb_text_of(point, "label"), k,
-			     lsb_text_of(backend, "device"), lsb_text_of(backend, "engine"));
+		lsb_text_add(to, "- %s, rank %.0f on %s: %s", lsb_text_of(point, "label"),
+			     lsb_number(rank, "rank"), lsb_text_of(backend, "device"),
+			     lsb_text_of(backend, "engine"));
 		if (held > 0)
 			lsb_text_add(to, "; %.1f MiB of the device's memory taken", held / (1 << 20));
 		lsb_text_add(to, ".\n");
@@ -205,7 +226,7 @@ void lsb_markdown_memory(const json_t *summary, struct lsb_text *to)
 		json_array_foreach(json_object_get(point, "ranks"), k, rank)
 		{
 			lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
-			lsb_table_cell(&t, "%zu", k);
+			lsb_table_cell(&t, "%.0f", lsb_number(rank, "rank"));
 			for (size_t m = 0; m < LSB_COUNT(keys); m++)
 				lsb_table_cell(&t, "%.1f", lsb_number(rank, keys[m]) / (1 << 20));
 		}

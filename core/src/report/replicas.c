@@ -13,7 +13,8 @@ static const struct {
 
 static const char note[] =
 	"Requests and tokens are counted over all launches, those that lost a replica among them: issued = "
-	"completed + failed. Rates and latencies are medians over launches, tokens/s up to the replica's own "
+	"completed + failed; what a lost replica had answered by then is lost with it and counts as failed. "
+	"Rates and latencies are medians over launches, tokens/s up to the replica's own "
 	"last answer.";
 
 static int has_replicas(const json_t *point)

@@ -240,6 +240,8 @@ static void add_ledger(const struct page *page, const json_t *summary)
 			lsb_text_add(page->to,
 				     "%s: not shown, %.1f %% of a rank's time is unattributed (limit 2 %%)\n",
 				     lsb_text_of(point, "label"), lsb_worst_unattributed(point) * 100);
+		json_array_foreach(json_object_get(point, "lost"), k, row) lsb_text_add(
+			page->to, "%s: %s\n", lsb_text_of(point, "label"), lsb_text_of(row, "text"));
 	}
 }
 

@@ -318,11 +318,14 @@ static void name_ranks(struct trace *t, const json_t *point, const json_t *ranks
 	json_array_foreach(ranks, r, rank)
 	{
 		const char *host = json_string_value(json_object_get(rank, "host"));
-		char *name = lsb_format("%s: rank %zu, stage %lld of replica %lld on %s", label ? label : "?",
-					r, (long long)json_integer_value(json_object_get(rank, "stage")),
-					(long long)json_integer_value(json_object_get(rank, "replica")),
-					host ? host : "?");
+		char *name;
 
+		if (json_is_null(rank)) /* of a lost replica */
+			continue;
+		name = lsb_format("%s: rank %zu, stage %lld of replica %lld on %s", label ? label : "?", r,
+				  (long long)json_integer_value(json_object_get(rank, "stage")),
+				  (long long)json_integer_value(json_object_get(rank, "replica")),
+				  host ? host : "?");
 		name_event(t, "process_name", first_pid + (int)r, 0, name ? name : "");
 		free(name);
 		lsb_text_add(begin_event(t),
@@ -371,6 +374,8 @@ static int trace_launch(struct trace *t, const json_t *point, const json_t *line
 	for (size_t first = 0; rc == LSB_OK && first < records->n; first += stages) {
 		struct scene s = { .first_pid = first_pid };
 
+		if (json_is_null(json_array_get(ranks, first)))
+			continue;
 		s.zero_ns = find_zero(ranks, clocks);
 		rc = lsb_pipeline_of(ranks, records->ranks, clocks, first, stages, &s.pipeline, err);
 		if (rc == LSB_OK && collect_sends(&s))
