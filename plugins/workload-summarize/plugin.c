@@ -17,23 +17,23 @@ enum { TURNS_MAX = 2, LEAVE_OUT = 1 /* of `long` */ };
 
 struct options {
 	const char *data, *instruction, *system;
-	int64_t limit, max_words;
+	int64_t limit, max_words, max_tokens;
 	uint32_t stem, preset, too_long, reserved;
 };
 
 /* What stands around an article, and how long an answer may be. */
 struct preset {
 	const char *before, *behind;
-	uint32_t max_new;
+	uint32_t max_new, max_prompt;
 };
 
 /* By option `preset`; the first is the instruction's own. */
 static const struct preset presets[] = {
-	{ NULL, "", 0 },
+	{ NULL, "", 0, 0 },
 	/* MLPerf Inference v5.1, llama3.1-8b: docs/workloads.md says where it is written */
 	{ "In very brief sentences, summarize the following news article. Only return the "
 	  "summary.\nArticle: ",
-	  "\nSummary: ", 128 },
+	  "\nSummary: ", 128, 8000 },
 };
 
 static const struct lsb_option options[] = {
@@ -48,8 +48,8 @@ static const struct lsb_option options[] = {
 	  .choices = "none|mlperf-cnn",
 	  .def = "none",
 	  .offset = offsetof(struct options, preset),
-	  .help = "prompt and answer limit of a known benchmark, in place of instruction and system: MLPerf "
-		  "Inference's CNN/DailyMail for Llama 3.1 8B, 128 new tokens at most" },
+	  .help = "prompt and limits of a known benchmark, in place of instruction and system: MLPerf "
+		  "Inference's CNN/DailyMail for Llama 3.1 8B, 8000 tokens in and 128 out at most" },
 	{ .name = "instruction",
 	  .type = LSB_OPT_STRING,
 	  .def = INSTRUCTION,
@@ -76,6 +76,16 @@ static const struct lsb_option options[] = {
 	  .max = 1 << 20,
 	  .offset = offsetof(struct options, max_words),
 	  .help = "what an article may have; 0: any number" },
+	{ .name = "max_tokens",
+	  .type = LSB_OPT_INT,
+	  .def = "0",
+	  .unit = "tokens",
+	  .min = 0,
+	  .max = 1 << 20,
+	  .offset = offsetof(struct options, max_tokens),
+	  .help = "what a prompt may have by the model's tokenizer, template and instruction included: "
+		  "articles "
+		  "of longer ones lose their end; 0: the preset's limit, or none" },
 	{ .name = "long",
 	  .type = LSB_OPT_CHOICE,
 	  .choices = "truncate|skip",
@@ -94,6 +104,7 @@ static const struct lsb_option options[] = {
 /* The turns of one request, which are views for as long as the workload lives. */
 struct prompt {
 	char *text; /* owned; NULL: not asked for yet */
+	size_t article_from;
 	struct lsb_turn turns[TURNS_MAX];
 };
 
@@ -144,6 +155,11 @@ static int summarize_open(const struct lsb_host *host, const void *filled, struc
 	struct lsb_workload *w;
 	int rc;
 
+	if (o->max_tokens && o->too_long == LEAVE_OUT)
+		return lsb_fail(
+			err, LSB_EINVAL, 0,
+			"long = skip goes by max_words: a workload knows no tokens, so what has more than "
+			"max_tokens can only be cut");
 	if (o->preset && (strcmp(o->instruction, INSTRUCTION) != 0 || *o->system))
 		return lsb_fail(err, LSB_EINVAL, 0,
 				"a preset brings its own prompt: leave `instruction` and `system` alone");
@@ -173,8 +189,8 @@ static uint64_t summarize_count(const struct lsb_workload *w)
 	return limit && limit < w->set.n ? limit : w->set.n;
 }
 
-/* The article within what stands around it; malloc'ed. */
-static char *prompt_text(const struct options *o, const char *article)
+/* The article within what stands around it; malloc'ed. It begins at *from. */
+static char *prompt_text(const struct options *o, const char *article, size_t *from)
 {
 	const struct preset *preset = &presets[o->preset];
 	const char *before = preset->before ? preset->before : o->instruction;
@@ -182,9 +198,25 @@ static char *prompt_text(const struct options *o, const char *article)
 	const size_t bytes = strlen(before) + strlen(between) + strlen(article) + strlen(preset->behind) + 1;
 	char *text = malloc(bytes);
 
+	*from = strlen(before) + strlen(between);
 	if (text)
 		(void)snprintf(text, bytes, "%s%s%s%s", before, between, article, preset->behind);
 	return text;
+}
+
+/* Whether the article was cut, and what lsbench may cut of it; one of before there were limits is not told.
+ */
+static void tell_limits(const struct lsb_workload *w, const struct lsb_item *item, size_t from,
+			struct lsb_request *out)
+{
+	const int64_t own = w->options->max_tokens;
+
+	if (out->struct_size < sizeof(*out))
+		return;
+	out->was_cut = item->is_cut;
+	out->max_prompt = own ? (uint32_t)own : presets[w->options->preset].max_prompt;
+	out->cut_from = from;
+	out->cut_bytes = strlen(item->article);
 }
 
 static int summarize_get(struct lsb_workload *w, uint64_t index, struct lsb_request *out,
@@ -201,10 +233,11 @@ static int summarize_get(struct lsb_workload *w, uint64_t index, struct lsb_requ
 	if (!item->article)
 		return lsb_fail(err, LSB_EINVAL, 0, "item '%s' has no article to summarise", item->id);
 	if (!prompt->text)
-		prompt->text = prompt_text(w->options, item->article);
+		prompt->text = prompt_text(w->options, item->article, &prompt->article_from);
 	if (!prompt->text)
 		return lsb_fail(err, LSB_ENOMEM, 0, "no memory for the prompt of item '%s'", item->id);
 	out->id = item->id;
+	tell_limits(w, item, prompt->article_from, out);
 	out->max_new = item->max_new ? item->max_new : presets[w->options->preset].max_new;
 	if (w->options->preset) {
 		out->text = prompt->text;

@@ -127,7 +127,7 @@ class Test(harness.Case):
                                     transport=transport), status=1, out=transport)
                 point = self.judge(1 // stages, "rank 1", "signal 9", "'peaks'")
                 self.assertEqual(point["requests"]["failed"], PROMPTS / 3)
-                self.assertEqual([row["phase"] for row in point["lost"]], ["peaks"] * stages)
+                self.assertEqual({row["rank"]: row["phase"] for row in point["lost"]}[1], "peaks")
                 self.assertGreater(sum(row["generated_tokens"] for row in point["lost"]), 0)
 
     def test_lone_pipeline_that_dies_while_peaks_are_measured_says_so(self):

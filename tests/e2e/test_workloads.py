@@ -66,6 +66,26 @@ class Test(harness.Case):
         self.assertEqual([cut[i]["scores"].get("input_cut") for i in range(3)], [1, 0, None])
         self.assertEqual([left_out[i]["id"] for i in range(3)], ["b", "c", "b"])
 
+    def test_prompts_are_cut_to_tokens_and_the_report_says_how_many(self):
+        items = [{"id": name, "article": " ".join(["word"] * n), "reference": "word"}
+                 for name, n in (("long", 300), ("short", 2), ("longer", 400), ("fits", 20))]
+        (self.folder / "data.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+        text = harness.suite("[case one]\nnodes = 1\n[case two]\nnodes = 2\n", reps=1, prompts=6,
+                             workload_data="data.jsonl", workload_max_tokens=300)
+        plan = self.lsbench("plan", self.write(text))
+        self.assertIn("3 of 6 prompts are cut", plan.out)
+        self.run_suite(text)
+        for launch in self.journal():
+            asked = {r["i"]: r for r in requests(launch)}
+            self.assertEqual([i for i in range(6) if asked[i].get("prompt_cut")], [0, 2, 4])
+            for i in (0, 2, 4):
+                self.assertLessEqual(asked[i]["prompt_tokens"], 300)
+                self.assertGreater(asked[i]["prompt_tokens"], 300 - len("word "))  # as little as fits is cut
+        for point in self.points().values():
+            self.assertEqual(point["metrics"]["prompts_cut"]["median"], 3)
+            self.assertEqual(point["requests"]["failed"], 0)
+        self.assertRegex((self.results / "report.md").read_text(), r"\| Point .*\| Prompts cut \|")
+
     def test_data_set_that_is_broken_is_told_by_its_line(self):
         (self.folder / "data.jsonl").write_text('{"article": "one"}\n{"article": 2}\n')
         run = self.run_suite(harness.suite("[case one]\nnodes = 1\n", workload_data="data.jsonl"), status=2)

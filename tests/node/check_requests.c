@@ -17,7 +17,8 @@ static struct {
 	uint32_t prompt_tokens;
 	int has_text, has_turns, turns_missing;
 	uint64_t arrival_ns[8], count;
-	uint32_t max_new;
+	uint32_t max_new, max_prompt;
+	uint64_t cut_from, cut_bytes;
 	const char *score_name;
 	double score;
 	size_t n_scores;
@@ -83,6 +84,9 @@ static int test_get(struct lsb_workload *w, uint64_t index, struct lsb_request *
 	out->turns = behave.has_turns && !behave.turns_missing ? &turn : NULL;
 	out->arrival_ns = behave.arrival_ns[index];
 	out->max_new = behave.max_new;
+	out->max_prompt = behave.max_prompt;
+	out->cut_from = index == 1 ? behave.cut_from : 0;
+	out->cut_bytes = index == 1 ? behave.cut_bytes : 0;
 	return LSB_OK;
 }
 
@@ -161,6 +165,63 @@ START_TEST(a_prompt_too_long_fails_alone)
 	ck_assert_int_eq(requests.sequences[2].finish, LSB_FINISH_NONE);
 	ck_assert_uint_eq(requests.sequences[2].n_prompt, 2);
 	ck_assert_int_eq(requests.sequences[2].prompt[1], 'y');
+}
+END_TEST
+
+/* "a text that is far too long for the context of the test", of which "text ... of the" may be cut. */
+static const struct {
+	uint32_t max_prompt;
+	const char *left;
+} limits[] = {
+	{ 56, "a text that is far too long for the context of the test" }, /* is not longer */
+	{ 54, "a text that is far too long for the context of test" },
+	{ 40, "a text that is far too long for the test" },
+	{ 39, "a text that is far too long for test" },
+	{ 11, "a text test" },
+	{ 10, "a  test" },
+	{ 7, "a  test" },
+};
+
+START_TEST(a_prompt_over_its_limit_loses_the_end_of_what_may_be_cut)
+{
+	const int is_whole = _i == 0;
+
+	behave.max_prompt = limits[_i].max_prompt;
+	behave.cut_from = strlen("a ");
+	behave.cut_bytes = strlen(texts[1]) - strlen("a ") - strlen(" test");
+	behave.has_turns = _i % 2;
+	ck_assert_int_eq(lsb_requests_open(&requests, &job, 100, &workload, NULL, &backend, NULL, &err),
+			 LSB_OK);
+	ck_assert_int_eq(requests.sequences[1].finish, LSB_FINISH_NONE);
+	ck_assert_int_eq(requests.answers[1].prompt_is_cut, !is_whole);
+	ck_assert_uint_eq(requests.sequences[1].n_prompt, strlen(limits[_i].left));
+	for (size_t i = 0; limits[_i].left[i]; i++)
+		ck_assert_int_eq(requests.sequences[1].prompt[i], limits[_i].left[i]);
+	ck_assert_int_eq(requests.answers[2].prompt_is_cut, 0);
+}
+END_TEST
+
+START_TEST(a_prompt_that_cannot_be_cut_to_its_limit_fails_alone)
+{
+	behave.max_prompt = 6;
+	behave.cut_from = 2;
+	behave.cut_bytes = strlen(texts[1]) - 8; /* " the test" stays, in part */
+	ck_assert_int_eq(lsb_requests_open(&requests, &job, 100, &workload, NULL, &backend, NULL, &err),
+			 LSB_OK);
+	ck_assert_int_eq(requests.sequences[1].finish, LSB_FINISH_FAILED);
+	ck_assert_str_eq(requests.answers[1].reason,
+			 "the prompt has 8 tokens when all that may be cut of it is gone, "
+			 "and the workload's limit is 6");
+	ck_assert_int_eq(requests.sequences[0].finish, LSB_FINISH_NONE);
+}
+END_TEST
+
+START_TEST(what_may_be_cut_must_lie_in_the_text)
+{
+	behave.max_prompt = 6;
+	behave.cut_from = _i == 0 ? strlen(texts[1]) + 1 : 3;
+	behave.cut_bytes = _i == 0 ? 0 : _i == 1 ? strlen(texts[1]) - 2 : UINT64_MAX - 1;
+	expect_error(LSB_EPLUGIN, "of its text may be cut");
 }
 END_TEST
 
@@ -395,6 +456,10 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, a_prompt_too_long_fails_alone);
+	tcase_add_loop_test(tcase, a_prompt_over_its_limit_loses_the_end_of_what_may_be_cut, 0,
+			    sizeof(limits) / sizeof(limits[0]));
+	tcase_add_test(tcase, a_prompt_that_cannot_be_cut_to_its_limit_fails_alone);
+	tcase_add_loop_test(tcase, what_may_be_cut_must_lie_in_the_text, 0, 3);
 	tcase_add_test(tcase, replicas_share_requests_and_later_ones_repeat_the_distinct);
 	tcase_add_test(tcase, turns_go_through_the_chat_template);
 	tcase_add_test(tcase, arbitrary_tokens_lie_in_the_vocabulary_and_an_absurd_number_costs_no_memory);

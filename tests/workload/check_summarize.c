@@ -250,6 +250,47 @@ START_TEST(the_mlperf_preset_asks_as_mlperf_does)
 }
 END_TEST
 
+START_TEST(what_may_be_cut_for_a_limit_of_tokens_is_the_article)
+{
+	const char *path = write_file(three);
+	const struct lsb_setting settings[] = {
+		{ "data", path, "test" }, { _i ? "preset" : "max_tokens", _i ? "mlperf-cnn" : "9", "test" }
+	};
+	struct lsb_request request = { .struct_size = sizeof(request) };
+	/* as an lsbench of before there were limits asks: behind its members nothing is written */
+	struct lsb_request older = { .struct_size = offsetof(struct lsb_request, max_prompt) };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+	const char *text;
+
+	ck_assert_msg(open_set(settings, 2, &loaded, &w) == LSB_OK, "%s", err.msg);
+	ck_assert_int_eq(loaded->ops.workload.get(w, 1, &request, &err), LSB_OK);
+	ck_assert_uint_eq(request.max_prompt, _i ? 8000 : 9);
+	ck_assert_uint_eq(request.was_cut, 0);
+	text = request.text ? request.text : request.turns[0].text;
+	ck_assert_uint_eq(request.cut_bytes, strlen("one two three "));
+	ck_assert_int_eq(strncmp(text + request.cut_from, "one two three ", request.cut_bytes), 0);
+	ck_assert_int_eq(loaded->ops.workload.get(w, 1, &older, &err), LSB_OK);
+	ck_assert_uint_eq(older.max_prompt, 0);
+	ck_assert_uint_eq(older.cut_bytes, 0);
+	loaded->ops.workload.close(w);
+	lsb_loaded_free(loaded);
+	unlink(path);
+}
+END_TEST
+
+START_TEST(what_has_too_many_tokens_cannot_be_left_out)
+{
+	const struct lsb_setting settings[] = { { "max_tokens", "9", "test" }, { "long", "skip", "test" } };
+	struct lsb_loaded *loaded;
+	struct lsb_workload *w;
+
+	ck_assert_int_eq(open_set(settings, 2, &loaded, &w), LSB_EINVAL);
+	ck_assert_msg(strstr(err.msg, "can only be cut") != NULL, "%s", err.msg);
+	lsb_loaded_free(loaded);
+}
+END_TEST
+
 START_TEST(a_preset_and_an_instruction_of_ones_own_exclude_each_other)
 {
 	const struct lsb_setting settings[] = { { "preset", "mlperf-cnn", "test" },
@@ -309,6 +350,8 @@ int main(void)
 	tcase_add_test(tc, long_articles_are_left_out_where_asked);
 	tcase_add_test(tc, a_set_of_nothing_but_long_articles_is_refused);
 	tcase_add_test(tc, the_mlperf_preset_asks_as_mlperf_does);
+	tcase_add_loop_test(tc, what_may_be_cut_for_a_limit_of_tokens_is_the_article, 0, 2);
+	tcase_add_test(tc, what_has_too_many_tokens_cannot_be_left_out);
 	tcase_add_test(tc, a_preset_and_an_instruction_of_ones_own_exclude_each_other);
 	tcase_add_test(tc, a_missing_file_is_an_input_error);
 	tcase_add_test(tc, what_is_no_regular_file_is_refused_at_once);

@@ -6,7 +6,7 @@
  *
  * A workload is pure: equal options give equal requests and equal scores, on
  * every rank, host and day. It never sees a token or a clock; lsbench applies
- * the chat template and tokenises through the backend. Requests are fetched
+ * the chat template, tokenises through the backend and cuts what is too long. Requests are fetched
  * before the timed run and answers are scored after it, so nothing here is hot.
  */
 #ifndef LSBENCH_WORKLOAD_H
@@ -39,6 +39,17 @@ struct lsb_request {
 	uint32_t max_new;	/* new-token limit, where smaller than the case's; 0: the case's */
 	uint32_t reserved;	/* 0 */
 	uint64_t arrival_ns;	/* after the start of the run, ascending with the index; 0: at once */
+
+	/*
+	 * A limit of the prompt's tokens, template and all. lsbench keeps it, since it
+	 * has the tokenizer: of a longer prompt cut_bytes bytes from cut_from on, of
+	 * `text` or of the last turn's text, are shortened from their end until the rest
+	 * fits. A request that does not fit even without them fails. Members that
+	 * struct_size does not reach are not known to that lsbench.
+	 */
+	uint32_t max_prompt; /* tokens; 0: no limit */
+	uint32_t was_cut;    /* 1: the workload itself has shortened what it asks of this item */
+	uint64_t cut_from, cut_bytes;
 };
 
 /* An answer to judge. */

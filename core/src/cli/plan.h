@@ -25,7 +25,8 @@ struct lsb_plan_facts {
 	char model_name[128];
 	uint32_t prompt_min_tok, prompt_max_tok;
 	double prompt_mean_tok, generated_mean_tok;
-	int64_t cut_max_new; /* the workload's longest answer, if longer than the point's max_new; else 0 */
+	uint32_t prompts_cut; /* requests whose prompt the workload's limits shorten */
+	int64_t cut_max_new;  /* the workload's longest answer, if longer than the point's max_new; else 0 */
 	uint64_t kv_bytes_per_layer; /* of a rank's cache */
 	uint64_t memory_bytes;	     /* of all ranks on this machine, at least; 0: not this machine's */
 	uint64_t context;	     /* positions of a slot */

@@ -37,7 +37,7 @@ static int count_tokens(const struct lsb_point *p, const json_t *reply, struct l
 			struct lsb_error *err)
 {
 	const json_t *tokens = json_object_get(reply, "prompt_tokens"),
-		     *limits = json_object_get(reply, "max_new");
+		     *limits = json_object_get(reply, "max_new"), *cut = json_object_get(reply, "prompt_cut");
 	const size_t n = json_array_size(tokens);
 	double prompt = 0, generated = 0;
 
@@ -54,6 +54,7 @@ static int count_tokens(const struct lsb_point *p, const json_t *reply, struct l
 
 		prompt += length;
 		generated += fresh;
+		f->prompts_cut += json_is_true(json_array_get(cut, item));
 		f->cut_max_new = own > p->max_new && own > f->cut_max_new ? own : f->cut_max_new;
 		f->prompt_min_tok = length < f->prompt_min_tok ? length : f->prompt_min_tok;
 		f->prompt_max_tok = length > f->prompt_max_tok ? length : f->prompt_max_tok;

@@ -107,6 +107,9 @@ static void print_shape(const struct lsb_point *p, const struct lsb_plan_facts *
 	if (f->context < f->wanted_context)
 		printf("    TOO SMALL: context = %" PRIu64 ", the longest request needs %" PRIu64 "\n",
 		       f->context, f->wanted_context);
+	if (f->prompts_cut)
+		printf("    NOTE: %u of %u prompts are cut to the workload's limits of its input\n",
+		       f->prompts_cut, p->prompts);
 	if (f->cut_max_new)
 		printf("    NOTE: the workload asks for up to %" PRId64
 		       " new tokens, which max_new = %u cuts\n",
@@ -224,6 +227,7 @@ static void describe_shape(const struct lsb_point *p, const struct lsb_plan_fact
 	json_object_set_new(out, "prompt_tokens",
 			    json_pack("{s:i, s:f, s:i}", "min", (int)f->prompt_min_tok, "mean",
 				      f->prompt_mean_tok, "max", (int)f->prompt_max_tok));
+	json_object_set_new(out, "prompts_cut", json_integer(f->prompts_cut));
 	json_object_set_new(out, "generated_tokens_mean", json_real(f->generated_mean_tok));
 	json_object_set_new(out, "mac", json_real(f->mac));
 }

@@ -29,7 +29,7 @@ struct series {
 /* What is gathered over all requests. */
 struct totals {
 	struct series ttft, tpot, itl, e2e, queue;
-	double issued, completed, generated, prompted;
+	double issued, completed, generated, prompted, cut;
 	uint64_t begin_ns, end_ns; /* first admission, last answer */
 	double first_s;		   /* time to the first token of request 0; 0: it gave none */
 	struct lsb_text ids;	   /* all generated ids in request order, as text, for the digest */
@@ -194,6 +194,7 @@ static int gather(const json_t *point, const json_t *ranks, const struct lsb_clo
 		if (!table[i])
 			continue;
 		add_ids(t, table[i]);
+		t->cut += json_is_true(json_object_get(table[i], "prompt_cut"));
 		if (strcmp(json_string_value(json_object_get(table[i], "finish")), "failed") != 0)
 			add_request(t, table[i]);
 	}
@@ -330,6 +331,8 @@ static void set_throughput(json_t *metrics, const json_t *ranks, struct totals *
 	set(metrics, "success_rate", t->issued > 0 ? t->completed / t->issued : 0);
 	set(metrics, "generated_tokens", t->generated);
 	set(metrics, "prompt_tokens", t->prompted);
+	if (t->cut > 0)
+		set(metrics, "prompts_cut", t->cut);
 	if (run_s > 0) {
 		set(metrics, "tokens_per_s", t->generated / run_s);
 		set(metrics, "total_tokens_per_s", (t->generated + t->prompted) / run_s);

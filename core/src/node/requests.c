@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "plugin/prompt.h"
 
 /* Load without meaning: ids that differ by request and position, within the vocabulary. */
 static int arbitrary_prompt(const struct lsb_loaded *backend, struct lsb_backend *handle, uint64_t item,
@@ -32,22 +33,19 @@ static int request_encode(struct lsb_answered *answer, struct lsb_sequence *sequ
 			  const struct lsb_request *request, const struct lsb_loaded *backend,
 			  struct lsb_backend *handle, struct lsb_error *err)
 {
-	const struct lsb_turn text = { .role = "user", .text = request->text };
-	size_t n = request->prompt_tokens;
+	struct lsb_prompt prompt = { .n = request->prompt_tokens };
 	int rc;
 
-	if (request->n_turns)
-		rc = lsb_loaded_encode(backend, handle, request->turns, request->n_turns, LSB_ENCODE_CHAT,
-				       &answer->prompt, &n, err);
-	else if (request->text)
-		rc = lsb_loaded_encode(backend, handle, &text, 1, LSB_ENCODE_SPECIAL | LSB_ENCODE_BOS,
-				       &answer->prompt, &n, err);
-	else if (n)
-		rc = arbitrary_prompt(backend, handle, answer->item, n, &answer->prompt, err);
+	if (request->n_turns || request->text)
+		rc = lsb_prompt_encode(backend, handle, request, 0, &prompt, err);
+	else if (prompt.n)
+		rc = arbitrary_prompt(backend, handle, answer->item, prompt.n, &prompt.ids, err);
 	else
 		return lsb_fail(err, LSB_EINVAL, 0, "request '%s' is empty", request->id);
-	sequence->prompt = answer->prompt;
-	sequence->n_prompt = (uint32_t)n;
+	answer->prompt = prompt.ids;
+	answer->prompt_is_cut = prompt.is_cut;
+	sequence->prompt = prompt.ids;
+	sequence->n_prompt = (uint32_t)prompt.n;
 	return rc;
 }
 
@@ -146,6 +144,12 @@ static int request_open(struct lsb_requests *r, uint32_t i, uint32_t index, cons
 		return rc;
 	if (sequence->n_prompt == 0)
 		return request_refuse(answer, sequence, strdup("the prompt has no tokens"), err);
+	if (request.max_prompt && sequence->n_prompt > request.max_prompt)
+		return request_refuse(answer, sequence,
+				      lsb_format("the prompt has %u tokens when all that may be cut of it is "
+						 "gone, and the workload's limit is %u",
+						 sequence->n_prompt, request.max_prompt),
+				      err);
 	if ((uint64_t)sequence->n_prompt + sequence->max_new > context)
 		return request_refuse(answer, sequence,
 				      lsb_format("prompt of %u and %u new tokens exceed the context of %u",

@@ -20,6 +20,7 @@ struct lsb_answered {
 	char *reason;  /* why it failed, else NULL */
 	int is_others; /* another replica served it: balance = dynamic */
 	int32_t *prompt;
+	int prompt_is_cut;   /* it is not the whole of what the data has */
 	uint64_t arrival_ns; /* since the run begins; a warm-up has all at once */
 	uint32_t max_new;    /* its own limit; the sequence's is shorter during a warm-up */
 	uint64_t first_ns, last_ns;

@@ -64,7 +64,7 @@ static json_t *request_json(const struct lsb_answered *answer, const struct lsb_
 			    uint64_t run_t0_ns)
 {
 	const int was_admitted = sequence->n_ids > 0;
-	json_t *ids = json_array(), *times = json_array(), *scores = json_object();
+	json_t *ids = json_array(), *times = json_array(), *scores = json_object(), *out;
 
 	for (uint32_t i = 0; i < sequence->n_ids; i++) {
 		json_array_append_new(ids, json_integer(sequence->ids[i]));
@@ -73,7 +73,7 @@ static json_t *request_json(const struct lsb_answered *answer, const struct lsb_
 	}
 	for (size_t i = 0; i < answer->n_scores; i++)
 		json_object_set_new(scores, answer->scores[i].name, json_real(answer->scores[i].value));
-	return json_pack(
+	out = json_pack(
 		"{s:i, s:o, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "i",
 		(int)answer->index, "id", text_value(answer->id), "lane", (int)sequence->lane, "slot",
 		(int)sequence->slot, "prompt_tokens", (int)sequence->n_prompt, "max_new",
@@ -84,6 +84,9 @@ static json_t *request_json(const struct lsb_answered *answer, const struct lsb_
 		was_admitted ? json_integer((json_int_t)(run_t0_ns + sequence->admitted_ns)) : json_null(),
 		"first_ns", (json_int_t)answer->first_ns, "last_ns", (json_int_t)answer->last_ns, "token_ns",
 		times, "ids", ids, "text", text_value(answer->text), "scores", scores);
+	if (answer->prompt_is_cut)
+		json_object_set_new(out, "prompt_cut", json_true());
+	return out;
 }
 
 static void set_string(json_t *object, const char *key, const char *value)

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "plugin/parts.h"
+#include "plugin/prompt.h"
 
 enum { PROMPTS_MAX = 1 << 20, TURNS_MAX = 1024 };
 
@@ -237,23 +238,12 @@ static int backend_open(struct plan *p, struct lsb_error *err)
 	return LSB_OK;
 }
 
-/* How many tokens a request's prompt has. */
-static int prompt_count(struct plan *p, const struct lsb_request *r, size_t *n, struct lsb_error *err)
+/* How many tokens a request's prompt has, and whether it had to be cut to them. */
+static int prompt_count(struct plan *p, const struct lsb_request *r, struct lsb_prompt *out,
+			struct lsb_error *err)
 {
-	const struct lsb_loaded *l = p->backend;
-	const struct lsb_turn plain = { .role = "user", .text = r->text };
-	const uint32_t flags = r->n_turns ? LSB_ENCODE_CHAT : LSB_ENCODE_SPECIAL | LSB_ENCODE_BOS;
-	int32_t id;
-
-	if (!r->n_turns && !r->text) {
-		*n = r->prompt_tokens;
-		return LSB_OK;
-	}
-	*n = 0;
-	return lsb_plugin_result(l, "encode",
-				 l->ops.backend.encode(p->b, r->n_turns ? r->turns : &plain,
-						       r->n_turns ? r->n_turns : 1, flags, &id, 0, n, err),
-				 err);
+	*out = (struct lsb_prompt){ .n = r->prompt_tokens };
+	return r->n_turns || r->text ? lsb_prompt_encode(p->backend, p->b, r, 1, out, err) : LSB_OK;
 }
 
 static int request_check(const struct lsb_loaded *l, uint64_t index, const struct lsb_request *r,
@@ -300,12 +290,13 @@ static int prompts_measure(struct plan *p, struct lsb_error *err)
 {
 	const json_int_t wanted = json_integer_value(json_object_get(p->request, "prompts"));
 	const uint64_t n = wanted > 0 && (uint64_t)wanted < p->count ? (uint64_t)wanted : p->count;
-	json_t *lengths = json_array(), *limits = json_array();
+	json_t *lengths = json_array(), *limits = json_array(), *cut = json_array();
 	struct lsb_request *requests;
 	int rc;
 
 	json_object_set_new(p->reply, "prompt_tokens", lengths);
 	json_object_set_new(p->reply, "max_new", limits);
+	json_object_set_new(p->reply, "prompt_cut", cut);
 	if (n > PROMPTS_MAX)
 		return lsb_fail(err, LSB_ESUITE, 0, "%llu distinct prompts are more than %d: set `prompts`",
 				(unsigned long long)n, PROMPTS_MAX);
@@ -317,10 +308,11 @@ static int prompts_measure(struct plan *p, struct lsb_error *err)
 	if (rc == LSB_OK)
 		lsb_answer_doing(p->to, p->backend->path, "encode");
 	for (uint64_t i = 0; i < n && rc == LSB_OK; i++) {
-		size_t tokens = 0;
+		struct lsb_prompt prompt;
 
-		rc = prompt_count(p, &requests[i], &tokens, err);
-		json_array_append_new(lengths, json_integer((json_int_t)tokens));
+		rc = prompt_count(p, &requests[i], &prompt, err);
+		json_array_append_new(lengths, json_integer((json_int_t)prompt.n));
+		json_array_append_new(cut, json_boolean(prompt.is_cut));
 		json_array_append_new(limits, json_integer(requests[i].max_new));
 	}
 	free(requests);

@@ -29,7 +29,8 @@ static int same_request(const struct lsb_request *a, const struct lsb_request *b
 {
 	if (!same_text(a->id, b->id) || !same_text(a->text, b->text) || a->n_turns != b->n_turns ||
 	    a->prompt_tokens != b->prompt_tokens || a->max_new != b->max_new ||
-	    a->arrival_ns != b->arrival_ns)
+	    a->arrival_ns != b->arrival_ns || a->max_prompt != b->max_prompt || a->was_cut != b->was_cut ||
+	    a->cut_from != b->cut_from || a->cut_bytes != b->cut_bytes)
 		return 0;
 	for (uint32_t i = 0; i < a->n_turns; i++)
 		if (!same_text(a->turns[i].role, b->turns[i].role) ||

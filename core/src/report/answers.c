@@ -129,6 +129,14 @@ void lsb_answers_text(const json_t *summary, struct lsb_text *to)
 			     n_same, n);
 	if (lsb_table_has_rows(&t))
 		lsb_table_text(&t, to);
+	json_array_foreach(json_object_get(summary, "points"), i, point)
+	{
+		if (lsb_metric(point, "prompts_cut"))
+			lsb_text_add(to, "%s: %.0f of %.0f prompts were cut to the workload's limits\n",
+				     lsb_text_of(point, "label"),
+				     lsb_number(lsb_metric(point, "prompts_cut"), "median"),
+				     lsb_number(point, "prompts"));
+	}
 	lsb_table_free(&t);
 }
 
@@ -137,10 +145,17 @@ void lsb_answers_text(const json_t *summary, struct lsb_text *to)
 /* Completed requests and what their answers are like. */
 static struct lsb_table success_table(const json_t *summary)
 {
-	static const char *const heads[] = {
-		"Point", "Requests a launch", "Completed",     "Tokens an answer",  "Shortest", "Longest",
-		"Empty", "End at once",	      "End in a loop", "SHA-256 of all ids"
-	};
+	static const char *const heads[] = { "Point",
+					     "Requests a launch",
+					     "Prompts cut",
+					     "Completed",
+					     "Tokens an answer",
+					     "Shortest",
+					     "Longest",
+					     "Empty",
+					     "End at once",
+					     "End in a loop",
+					     "SHA-256 of all ids" };
 	static const char *const lengths[] = { "answer_tokens_mean", "answer_tokens_min",
 					       "answer_tokens_max" };
 	static const char *const shares[] = { "empty_share", "at_once_share", "repeated_share" };
@@ -156,6 +171,7 @@ static struct lsb_table success_table(const json_t *summary)
 			continue;
 		lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
 		lsb_table_cell(&t, "%.0f", lsb_number(point, "prompts"));
+		lsb_table_cell(&t, "%.0f", lsb_number(lsb_metric(point, "prompts_cut"), "median"));
 		lsb_table_cell(&t, "%.4g %%", lsb_number(lsb_metric(point, "success_rate"), "median") * 100);
 		for (size_t k = 0; k < LSB_COUNT(lengths); k++)
 			lsb_table_metric(&t, lsb_metric(point, lengths[k]), 0);
