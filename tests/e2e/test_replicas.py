@@ -125,16 +125,17 @@ class Test(harness.Case):
                 self.results = self.folder / transport
                 self.run_suite(case("backend.fail_rank = 1\nbackend.kill_at_peaks = yes\n", replicas=3, stages=stages,
                                     transport=transport), status=1, out=transport)
-                point = self.judge(1 // stages, "rank 1", "signal 9", "'peaks'")
+                point = self.judge(1 // stages, "rank 1", "signal 9")
                 self.assertEqual(point["requests"]["failed"], PROMPTS / 3)
-                self.assertEqual({row["rank"]: row["phase"] for row in point["lost"]}[1], "peaks")
-                self.assertGreater(sum(row["generated_tokens"] for row in point["lost"]), 0)
+                # all was generated, and it had said so before anybody measured anything
+                self.assertEqual(sum(row["generated_tokens"] for row in point["lost"]), PROMPTS / 3 * 8)
+                self.assertIn({row["rank"]: row["phase"] for row in point["lost"]}[1], ("report", "peaks"))
 
     def test_lone_pipeline_that_dies_while_peaks_are_measured_says_so(self):
         self.run_suite(case("backend.fail_rank = 1\nbackend.kill_at_peaks = yes\n", replicas=1, stages=2), status=1)
         point = self.points()["it"]
         self.assertEqual(point["status"], "failed")
-        self.assertRegex(point["reason"], "rank 1 on .* was killed by signal 9 .* in phase 'peaks'")
+        self.assertRegex(point["reason"], "rank 1 on .* was killed by signal 9 .* in phase '(report|peaks)'")
 
     def test_all_replicas_lost_is_a_failed_launch(self):
         self.run_suite(case("backend.kill_at_step = 5\n"), status=1)
