@@ -13,7 +13,7 @@ struct null_options {
 	uint64_t step_ns, layer_ns, token_ns, slow_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
 	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices, slow_rank;
-	uint32_t mode, mem, async, reserved;
+	uint32_t mode, mem, async, profile, kill_at_peaks, reserved;
 };
 
 static struct null_options options;
