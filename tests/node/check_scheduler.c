@@ -467,6 +467,14 @@ START_TEST(who_has_not_arrived_is_not_served_and_the_next_arrival_is_told)
 }
 END_TEST
 
+/* How many more the scene's scheduler asks for; prompt_room has how long their prompts may be. */
+static uint32_t prompt_room;
+
+static uint32_t wanted_soon(void)
+{
+	return lsb_scheduler_wants_soon(scene.scheduler, &prompt_room);
+}
+
 START_TEST(sequences_handed_over_during_the_run_are_served_and_the_run_waits_for_them)
 {
 	for (uint32_t continuous = 0; continuous < 2; continuous++) {
@@ -482,12 +490,12 @@ START_TEST(sequences_handed_over_during_the_run_are_served_and_the_run_waits_for
 		ck_assert_int_eq(lsb_scheduler_done(scene.scheduler), 0);
 		ck_assert_int_eq(scene_next(&scene), 0);
 		ck_assert_uint_eq(lsb_scheduler_next_arrival(scene.scheduler), LSB_NEVER);
-		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), 2);
+		ck_assert_uint_eq(wanted_soon(), 2);
 		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[0]), LSB_OK);
-		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), 1);
+		ck_assert_uint_eq(wanted_soon(), 1);
 		ck_assert_int_eq(scene_next(&scene), 1);
 		/* it is near its end: another group, or its slot and the free one */
-		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), 2);
+		ck_assert_uint_eq(wanted_soon(), 2);
 		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[1]), LSB_OK);
 		ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[2]), LSB_OK);
 		scene_complete(&scene, -1);
@@ -513,7 +521,7 @@ START_TEST(more_is_wanted_when_slots_are_about_to_come_free)
 		add_sequence(&scene, 1, 1, 9);
 		scene.continuous = continuous;
 		scene_open(&scene, 2, 2, 1, 8, 4);
-		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), 0); /* two wait for two slots */
+		ck_assert_uint_eq(wanted_soon(), 0); /* two wait for two slots */
 		lsb_scheduler_close(scene.scheduler);
 		scene.limits.stop_at_length = 1;
 		ck_assert_int_eq(
@@ -524,9 +532,7 @@ START_TEST(more_is_wanted_when_slots_are_about_to_come_free)
 
 			ck_assert_int_eq(scene_next(&scene), 1);
 			scene_complete(&scene, -1);
-			ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), continuous ? near_end
-										     : near_end == 2 ? 2
-												     : 0);
+			ck_assert_uint_eq(wanted_soon(), continuous ? near_end : near_end == 2 ? 2 : 0);
 		}
 		scene_finish(&scene);
 	}
@@ -543,9 +549,47 @@ START_TEST(one_is_wanted_ahead_where_answers_may_stop_anywhere)
 		scene_open(&scene, 2, 2, 1, 8, 4);
 		ck_assert_int_eq(scene_next(&scene), 1);
 		scene_complete(&scene, -1);
-		ck_assert_uint_eq(lsb_scheduler_wants_soon(scene.scheduler), continuous);
+		ck_assert_uint_eq(wanted_soon(), continuous);
 		scene_finish(&scene);
 	}
+}
+END_TEST
+
+/* Two steps of 8 tokens: whoever has prompts for those leaves the next one to others. */
+START_TEST(prompts_that_could_not_begin_soon_are_not_wanted)
+{
+	reset();
+	add_sequence(&scene, 0, 20, 9);
+	add_sequence(&scene, 1, 5, 9);
+	scene.continuous = 1;
+	scene.room = 2;
+	scene_open(&scene, 0, 4, 1, 8, 4);
+	scene.n = 2;
+	ck_assert_uint_eq(wanted_soon(), 4);
+	ck_assert_uint_eq(prompt_room, 16);
+	ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[0]), LSB_OK);
+	ck_assert_uint_eq(wanted_soon(), 0);
+	ck_assert_int_eq(scene_next(&scene), 1);
+	ck_assert_uint_eq(wanted_soon(), 3); /* 12 of its tokens are left */
+	ck_assert_uint_eq(prompt_room, 4);
+	ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[1]), LSB_OK);
+	ck_assert_uint_eq(wanted_soon(), 0);
+	scene_complete(&scene, -1);
+	scene_finish(&scene);
+}
+END_TEST
+
+START_TEST(groups_are_wanted_whatever_their_prompts)
+{
+	reset();
+	add_sequence(&scene, 0, 20, 2);
+	scene.room = 1;
+	scene_open(&scene, 0, 2, 1, 8, 4);
+	scene.n = 1;
+	ck_assert_int_eq(lsb_scheduler_add(scene.scheduler, &scene.sequences[0]), LSB_OK);
+	ck_assert_uint_eq(wanted_soon(), 1);
+	ck_assert_uint_eq(prompt_room, UINT32_MAX);
+	scene_finish(&scene);
 }
 END_TEST
 
@@ -675,6 +719,8 @@ int main(void)
 	tcase_add_test(tcase, sequences_handed_over_during_the_run_are_served_and_the_run_waits_for_them);
 	tcase_add_test(tcase, more_is_wanted_when_slots_are_about_to_come_free);
 	tcase_add_test(tcase, one_is_wanted_ahead_where_answers_may_stop_anywhere);
+	tcase_add_test(tcase, prompts_that_could_not_begin_soon_are_not_wanted);
+	tcase_add_test(tcase, groups_are_wanted_whatever_their_prompts);
 	tcase_add_test(tcase, no_more_than_the_room_can_wait);
 	tcase_add_test(tcase, a_freed_slot_is_refilled_and_prompts_ride_beside_decoding);
 	tcase_add_test(tcase, prompts_go_ahead_of_ids_while_a_stage_would_stand_idle);

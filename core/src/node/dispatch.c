@@ -6,12 +6,13 @@
 
 #include "base/base.h"
 
-enum { WORD = 4, GRANT_HEADER = 2 * WORD, DISPATCHER = 0 };
+enum { WORD = 4, CLAIM = 2 * WORD, GRANT_HEADER = 2 * WORD, DISPATCHER = 0 };
 
 /* A replica as the dispatcher sees it; its own, too, without boxes. */
 struct claimer {
 	struct lsb_box claims_in, grants_out;
 	uint32_t wanted;   /* of the claim that waits; 0: none */
+	uint32_t room;	   /* of it, left for tokens of prompts; the last prompt may have more */
 	uint32_t given;	   /* of it, not yet sent */
 	uint32_t *indices; /* [slots], those */
 	int is_done;	   /* told that there is no more, or gone */
@@ -55,7 +56,7 @@ static int32_t rank_of(const struct lsb_dispatch *d, uint32_t replica)
 
 static int open_boxes(struct lsb_dispatch *d, struct lsb_link *link, struct lsb_error *err)
 {
-	const struct lsb_box_memory claim = { .bytes = WORD },
+	const struct lsb_box_memory claim = { .bytes = CLAIM },
 				    grant = { .bytes = GRANT_HEADER + WORD * (uint64_t)d->setup.slots };
 	int rc = LSB_OK;
 
@@ -245,11 +246,12 @@ static int note_claim(struct lsb_dispatch *d, uint32_t r, struct lsb_error *err)
 	rc = lsb_inbox_take(&c->claims_in, &message, err);
 	if (rc)
 		return rc;
-	c->wanted = message->bytes == WORD ? load(message->local.ptr) : 0;
+	c->wanted = message->bytes == CLAIM ? load(message->local.ptr) : 0;
 	if (c->wanted == 0 || c->wanted > d->setup.slots)
 		return lsb_fail(err, LSB_EPEER, 0,
 				"replica %u claims %u requests in %llu bytes, of at most %u", r, c->wanted,
 				(unsigned long long)message->bytes, d->setup.slots);
+	c->room = load((const unsigned char *)message->local.ptr + WORD);
 	/* Before the grant, which allows the next claim. */
 	rc = unless_lost(&c->claims_in, lsb_inbox_release(&c->claims_in, err), err);
 	return rc ? rc : 1;
@@ -290,12 +292,16 @@ static void share_out(struct lsb_dispatch *d, uint64_t now_ns)
 	for (; passed < d->setup.replicas && has_arrived(d, now_ns);
 	     d->turn = (d->turn + 1) % d->setup.replicas) {
 		struct claimer *c = &d->claimers[d->turn];
+		uint32_t index, n_prompt;
 
-		if (c->given == c->wanted) {
+		if (c->given == c->wanted || c->room == 0) {
 			passed++;
 			continue;
 		}
-		c->indices[c->given++] = hand_out(d, d->turn);
+		index = hand_out(d, d->turn);
+		n_prompt = d->setup.sequences[index].n_prompt;
+		c->room -= n_prompt < c->room ? n_prompt : c->room;
+		c->indices[c->given++] = index;
 		passed = 0;
 	}
 }
@@ -305,7 +311,7 @@ static int serve(struct lsb_dispatch *d, uint64_t now_ns, struct lsb_error *err)
 	struct claimer *own = &d->claimers[DISPATCHER];
 	int moved = 0;
 
-	own->wanted = lsb_scheduler_wants_soon(d->scheduler);
+	own->wanted = lsb_scheduler_wants_soon(d->scheduler, &own->room);
 	own->wanted = own->wanted < d->setup.slots ? own->wanted : d->setup.slots;
 	for (uint32_t r = DISPATCHER + 1; r < d->setup.replicas; r++) {
 		const int rc = note_claim(d, r, err);
@@ -370,22 +376,25 @@ static int take_grant(struct lsb_dispatch *d, struct lsb_error *err)
 	return unless_lost(&d->grants_in, lsb_inbox_release(&d->grants_in, err), err);
 }
 
-static int send_claim(struct lsb_dispatch *d, uint32_t wanted, struct lsb_error *err)
+static int send_claim(struct lsb_dispatch *d, uint32_t wanted, uint32_t room, struct lsb_error *err)
 {
 	struct lsb_message *message = lsb_outbox_acquire(&d->claims_out);
+	unsigned char *to;
 	int rc;
 
 	if (!message)
 		return 0;
-	store(message->local.ptr, wanted < d->setup.slots ? wanted : d->setup.slots);
-	rc = unless_lost(&d->claims_out, lsb_outbox_send(&d->claims_out, WORD, ~0u, 0, err), err);
+	to = message->local.ptr;
+	store(to, wanted < d->setup.slots ? wanted : d->setup.slots);
+	store(to + WORD, room);
+	rc = unless_lost(&d->claims_out, lsb_outbox_send(&d->claims_out, CLAIM, ~0u, 0, err), err);
 	d->is_claiming = 1;
 	return rc ? rc : 1;
 }
 
 static int claim(struct lsb_dispatch *d, struct lsb_error *err)
 {
-	uint32_t wanted;
+	uint32_t wanted, room;
 	int moved = 0, rc;
 
 	if (d->is_over)
@@ -402,10 +411,10 @@ static int claim(struct lsb_dispatch *d, struct lsb_error *err)
 		lsb_scheduler_expect(d->scheduler, 0);
 		return 1;
 	}
-	wanted = lsb_scheduler_wants_soon(d->scheduler);
+	wanted = lsb_scheduler_wants_soon(d->scheduler, &room);
 	if (d->is_claiming || wanted == 0)
 		return moved;
-	rc = send_claim(d, wanted, err);
+	rc = send_claim(d, wanted, room, err);
 	return rc < 0 ? rc : moved | rc;
 }
 

@@ -5,13 +5,12 @@
  * Every first stage holds all requests. Those that have arrived when the run begins
  * go to the replicas in turn, as many as fill their slots; from then on the first
  * stage of replica 0 is the dispatcher, and the others claim from it over the
- * transport. A claim says how many requests its replica could start now or soon
- * (lsb_scheduler_wants_soon); the grant names that many, or waits at the
- * dispatcher until one has arrived. The dispatcher takes its own part likewise, in
- * turn with the others. It answers from its loop and, while it computes, from
- * between layers.
+ * transport. A claim says how many requests its replica could start now or soon, and
+ * how many tokens their prompts may have (lsb_scheduler_wants_soon); the grant names as
+ * many as have arrived by then, or waits at the dispatcher until one has. The dispatcher takes its own part
+ *likewise, in turn with the others. It answers from its loop and, while it computes, from between layers.
  *
- *	claim: n (4 B)          grant: n, is_last (4 B each), indices (4 B each)
+ *	claim: n, prompt tokens (4 B each)      grant: n, is_last, indices (4 B each)
  *
  * A claimer that is gone has what it claimed; with the dispatcher goes all that
  * was not handed out. Nothing here allocates, logs or locks once it has begun.

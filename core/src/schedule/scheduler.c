@@ -5,7 +5,7 @@
 
 #include "lsbench/host.h"
 
-enum { SOON_TOKENS = 2 }; /* one in the step that runs, one in the next */
+enum { SOON = 2 }; /* steps: the one that runs, and the next */
 
 /* A lane: the sequences that step together. */
 struct lane {
@@ -30,6 +30,7 @@ struct lsb_scheduler {
 	struct lsb_scheduler_limits limits;
 	struct lsb_sequence **waiting; /* [room], a ring in the order of service */
 	size_t room, first_waiting, n_waiting;
+	uint64_t prompt_tokens; /* of those waiting and admitted, not yet handed out */
 	int expects_more;
 	struct lane *lanes;	/* [in_flight] */
 	struct flight *flights; /* [window], a ring */
@@ -58,11 +59,18 @@ static int compare_arrivals(const void *a, const void *b)
 	return (x > y) - (x < y); /* of one array */
 }
 
+/* Behind the others; there is room. */
+static void enqueue(struct lsb_scheduler *s, struct lsb_sequence *sequence)
+{
+	s->waiting[(s->first_waiting + s->n_waiting++) % s->room] = sequence;
+	s->prompt_tokens += sequence->n_prompt;
+}
+
 static void open_queue(struct lsb_scheduler *s, struct lsb_sequence *sequences, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (sequences[i].finish == LSB_FINISH_NONE)
-			s->waiting[s->n_waiting++] = &sequences[i];
+			enqueue(s, &sequences[i]);
 	qsort(s->waiting, s->n_waiting, sizeof(struct lsb_sequence *), compare_arrivals);
 }
 
@@ -119,7 +127,7 @@ int lsb_scheduler_add(struct lsb_scheduler *s, struct lsb_sequence *sequence)
 {
 	if (s->n_waiting == s->room)
 		return LSB_EINVAL;
-	s->waiting[(s->first_waiting + s->n_waiting++) % s->room] = sequence;
+	enqueue(s, sequence);
 	return LSB_OK;
 }
 
@@ -155,14 +163,23 @@ static uint32_t count_ending(const struct lsb_scheduler *s, const struct lane *l
 	return n;
 }
 
-uint32_t lsb_scheduler_wants_soon(const struct lsb_scheduler *s)
+/* Tokens of prompts that could be handed out soon, beyond those of the prompts that are here. */
+static uint32_t prompt_room(const struct lsb_scheduler *s)
+{
+	const uint64_t soon = (uint64_t)SOON * s->limits.chunk * s->limits.in_flight;
+	const uint64_t room = soon > s->prompt_tokens ? soon - s->prompt_tokens : 0;
+
+	return room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+}
+
+uint32_t lsb_scheduler_wants_soon(const struct lsb_scheduler *s, uint32_t *prompt_tokens)
 {
 	const uint32_t may_stop = s->limits.stop_at_length ? 0 : 1;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->limits.in_flight; i++) {
 		const struct lane *lane = &s->lanes[i];
-		const uint32_t ending = count_ending(s, lane, SOON_TOKENS);
+		const uint32_t ending = count_ending(s, lane, SOON);
 
 		if (s->limits.is_continuous)
 			n += s->limits.batch - lane->running + ending;
@@ -171,7 +188,8 @@ uint32_t lsb_scheduler_wants_soon(const struct lsb_scheduler *s)
 	}
 	if (s->limits.is_continuous && n == 0)
 		n = may_stop;
-	return n > s->n_waiting ? n - (uint32_t)s->n_waiting : 0;
+	*prompt_tokens = s->limits.is_continuous ? prompt_room(s) : UINT32_MAX;
+	return n > s->n_waiting && *prompt_tokens ? n - (uint32_t)s->n_waiting : 0;
 }
 
 /* The next sequence if it has arrived, else NULL. */
@@ -255,6 +273,7 @@ static void add_prompts(struct lsb_scheduler *s, struct lane *lane, struct lsb_s
 		const uint32_t at = sequence->n_given++;
 		const int last = sequence->n_given == sequence->n_prompt;
 
+		s->prompt_tokens--;
 		if (at == 0)
 			s->clear[step->n_clear++] = sequence->slot;
 		step_add(s, step, flight, sequence, sequence->prompt[at], at, last);

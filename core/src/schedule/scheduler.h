@@ -99,9 +99,14 @@ void lsb_scheduler_expect(struct lsb_scheduler *s, int more);
  * free slots, and slots whose sequence has at most two tokens left, which is what to
  * ask for where an answer takes up to two steps. A static group is wanted once all of
  * the one before are so near their end. Where stop ids may end an answer anywhere,
- * one slot is always taken to be near its end. [hot]
+ * one slot is always taken to be near its end.
+ *
+ * *prompt_tokens gets how many tokens their prompts may have in all, the last one's
+ * apart: continuous batching has no use for a prompt that two steps of each lane
+ * cannot begin, and whoever asks for it keeps it from others. 0 sequences if that is
+ * nothing. [hot]
  */
-uint32_t lsb_scheduler_wants_soon(const struct lsb_scheduler *s);
+uint32_t lsb_scheduler_wants_soon(const struct lsb_scheduler *s, uint32_t *prompt_tokens);
 
 /* --- steps ------------------------------------------------------------------------------ */
 
