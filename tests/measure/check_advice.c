@@ -98,6 +98,46 @@ START_TEST(batching_that_is_faster_at_equal_slots_is_taken)
 }
 END_TEST
 
+/* One at a time, and batches of 4, 8 (continuous) and 16 of these run times; 8 and 16 by the same wobble. */
+static void add_batches(double four_s, double eight_s, double sixteen_s)
+{
+	const struct crafted points[] = {
+		CRAFTED_ONE,
+		CRAFTED_TWO,
+		{ "four", "four", "batch", 1, 4, 1, 5, 6, "four", NULL, NULL, "one", 0 },
+		{ "eight", "eight", "batch", 1, 8, 1, 5, 6, "eight", NULL, NULL, "one", 0 },
+		{ "more", "more", "batch", 1, 16, 1, 5, 6, "more", NULL, NULL, "one", 0 },
+	};
+
+	json_decref(run_header);
+	run_header = crafted_header(points, 5);
+	set_batching(3, "continuous");
+	run_add(&points[2], four_s, four_s, 250);
+	run_add(&points[3], eight_s, eight_s, 250);
+	run_add(&points[4], sixteen_s, sixteen_s, 250);
+	wobble(18, eight_s, 0.1);
+	wobble(24, sixteen_s, -0.1);
+	run_summarise();
+}
+
+START_TEST(the_smallest_batch_that_none_beats_is_taken)
+{
+	add_batches(10, 6, 5.8); /* 4 is beaten; 16 against 8: 0.79 to 1.18 times */
+	assert_says(recommended("batch", "measured"), "take batch 8: eight nodes=1");
+	assert_says(recommended("batch", "measured"), "no larger one was seen to be faster");
+	ck_assert_str_eq(json_string_value(json_object_get(recommended("batch", "measured"), "set")),
+			 "batch = 8, batching = continuous");
+}
+END_TEST
+
+START_TEST(a_larger_batch_that_beats_all_is_taken)
+{
+	add_batches(10, 6, 4);
+	assert_says(recommended("batch", "measured"), "take batch 16: more nodes=1");
+	assert_says(recommended("batch", "measured"), "a larger one was not measured");
+}
+END_TEST
+
 START_TEST(nodes_that_are_faster_are_kept)
 {
 	add_means(12, 15);
@@ -178,6 +218,8 @@ static TCase *advice(void)
 	tcase_add_checked_fixture(tc, run_set_up, run_tear_down);
 	tcase_add_test(tc, a_difference_that_was_not_seen_is_not_recommended);
 	tcase_add_test(tc, batching_that_is_faster_at_equal_slots_is_taken);
+	tcase_add_test(tc, the_smallest_batch_that_none_beats_is_taken);
+	tcase_add_test(tc, a_larger_batch_that_beats_all_is_taken);
 	tcase_add_test(tc, nodes_that_are_faster_are_kept);
 	tcase_add_test(tc, one_node_that_is_faster_silences_keep_the_nodes);
 	tcase_add_test(tc, a_busy_machine_is_told_first);

@@ -18,37 +18,70 @@ static const json_t *batch_baseline(const json_t *summary, const json_t *point)
 	return lsb_advice_point(summary, json_object_get(lsb_look_scaling(point, "batch_gain"), "baseline"));
 }
 
-/* The best measured batch over batch 1 at equal nodes; once for each baseline. */
+/* Some point of the same baseline was seen to give more tokens/s. */
+static int is_beaten(const json_t *summary, const json_t *point)
+{
+	const json_t *baseline = batch_baseline(summary, point), *other;
+	size_t i;
+
+	json_array_foreach(json_object_get(summary, "points"), i, other)
+	{
+		struct lsb_verdict verdict;
+
+		if (other == point || batch_baseline(summary, other) != baseline)
+			continue;
+		lsb_verdict_points(other, point, "tokens_per_s", 1, &verdict);
+		if (verdict.kind == LSB_VERDICT_FASTER)
+			return 1;
+	}
+	return 0;
+}
+
+/* Of two that were not seen to differ: in the smaller batch each request is done sooner. */
+static int is_rather(const json_t *a, const json_t *b)
+{
+	const double more = lsb_look_number(a, "batch") - lsb_look_number(b, "batch");
+
+	return more < 0 ||
+	       (more == 0 && lsb_look_median(a, "tokens_per_s") > lsb_look_median(b, "tokens_per_s"));
+}
+
+/* The smallest batch that gains over batch 1 and that no other beats; once for each baseline. */
 void lsb_advise_batch(const json_t *summary, const json_t *point, json_t *list)
 {
 	const json_t *baseline = batch_baseline(summary, point),
 		     *gain = lsb_look_scaling(point, "batch_gain");
+	const char *refill = "";
 	const json_t *other;
 	int is_largest = 1;
 	size_t i;
 
-	if (!baseline || baseline == point || lsb_advice_verdict(gain) != LSB_VERDICT_FASTER)
+	if (!baseline || baseline == point || lsb_advice_verdict(gain) != LSB_VERDICT_FASTER ||
+	    is_beaten(summary, point))
 		return;
 	json_array_foreach(json_object_get(summary, "points"), i, other)
 	{
 		if (batch_baseline(summary, other) != baseline)
 			continue;
-		if (lsb_look_median(other, "tokens_per_s") > lsb_look_median(point, "tokens_per_s"))
+		if (is_rather(other, point) && !is_beaten(summary, other) &&
+		    lsb_advice_verdict(lsb_look_scaling(other, "batch_gain")) == LSB_VERDICT_FASTER)
 			return;
 		is_largest = is_largest && lsb_look_number(other, "batch") <= lsb_look_number(point, "batch");
 	}
+	if (lsb_look_is(json_object_get(point, "params"), "batching", "continuous"))
+		refill = ", batching = continuous";
 	lsb_advise(
 		list,
 		lsb_finding(
-			"the batch with the most tokens/s at equal nodes",
+			"the smallest batch that no other was seen to beat in tokens/s at equal nodes",
 			(const json_t *const[]){ point, baseline, NULL },
-			"On %.0f node%s take batch %.0f: %s gave %.2f times the tokens/s of %s (faster)%s.",
+			"On %.0f node%s take batch %.0f: %s gave %.2f times the tokens/s of %s (faster); %s.",
 			lsb_look_number(point, "nodes"), lsb_look_number(point, "nodes") > 1 ? "s" : "",
 			lsb_look_number(point, "batch"), lsb_finding_name(point),
 			lsb_look_number(gain, "value"), lsb_finding_name(baseline),
-			is_largest ? "; a larger one was not measured" : ""),
+			is_largest ? "a larger one was not measured" : "no larger one was seen to be faster"),
 		"batch", "measured", lsb_look_number(gain, "value"),
-		lsb_format("batch = %.0f", lsb_look_number(point, "batch")));
+		lsb_format("batch = %.0f%s", lsb_look_number(point, "batch"), refill));
 }
 
 /*
