@@ -115,12 +115,21 @@ START_TEST(knee_searches_among_rates_that_differ_in_nothing_else)
 }
 END_TEST
 
+/* How many articles a point of the summarize workload asks for. */
+static unsigned long articles_of(const struct lsb_point *p)
+{
+	for (size_t i = 0; i < p->workload.n_options; i++)
+		if (strcmp(p->workload.options[i].name, "limit") == 0)
+			return strtoul(p->workload.options[i].value, NULL, 10);
+	ck_abort_msg("%s does not say how many articles it asks for", p->label);
+}
+
 /* Replicas against one, at each way of batching; whoever comes under load is asked for limits. */
 START_TEST(data_parallel_sets_replicas_beside_one_that_batches_alike)
 {
 	struct lsb_suite *suite = read_shipped("data_parallel");
 
-	ck_assert_uint_eq(suite->n_points, 14);
+	ck_assert_uint_eq(suite->n_points, 12);
 	for (size_t i = 0; i < suite->n_points; i++) {
 		const struct lsb_baselines b = lsb_baselines_find(suite->points, suite->n_points, i);
 		const struct lsb_point *p = &suite->points[i];
@@ -136,7 +145,34 @@ START_TEST(data_parallel_sets_replicas_beside_one_that_batches_alike)
 		ck_assert_uint_eq(suite->points[b.equal_batch].replicas, 1);
 		ck_assert_int_eq(suite->points[b.equal_batch].batching, p->batching);
 		ck_assert_int_ge(b.batch_one, 0);
+		/* dealt out in turn, each of two replicas gets each article as often */
+		ck_assert_uint_eq(articles_of(p) % 2, 1);
+		ck_assert_uint_eq(p->prompts % (2 * articles_of(p)), 0);
 	}
+	lsb_suite_free(suite);
+}
+END_TEST
+
+/* Whatever the batching, the same requests as of the one at a time that it is held against. */
+START_TEST(continuous_batching_has_both_ways_at_one_batch)
+{
+	struct lsb_suite *suite = read_shipped("continuous_batching");
+	const struct lsb_point *alone = &suite->points[0];
+	uint32_t pairs = 0;
+
+	ck_assert_str_eq(suite->report.compare, "batching");
+	ck_assert_uint_eq(alone->batch, 1);
+	for (size_t i = 0; i < suite->n_points; i++) {
+		const struct lsb_point *p = &suite->points[i];
+
+		ck_assert_int_eq(lsb_baselines_find(suite->points, suite->n_points, i).batch_one, 0);
+		ck_assert_uint_ge(p->prompts, 3 * p->batch);
+		ck_assert_uint_ge(p->reps, 6);
+		for (size_t k = 0; k < i; k++)
+			pairs += p->batch == suite->points[k].batch &&
+				 p->batching != suite->points[k].batching;
+	}
+	ck_assert_uint_ge(pairs, 2);
 	lsb_suite_free(suite);
 }
 END_TEST
@@ -230,6 +266,7 @@ int main(void)
 	tcase_add_test(tc, llama_bench_has_the_points_of_the_other_tools);
 	tcase_add_test(tc, knee_searches_among_rates_that_differ_in_nothing_else);
 	tcase_add_test(tc, data_parallel_sets_replicas_beside_one_that_batches_alike);
+	tcase_add_test(tc, continuous_batching_has_both_ways_at_one_batch);
 	tcase_add_test(tc, smoke_is_small);
 	tcase_add_test(tc, transports_differ_in_nothing_else);
 	tcase_add_test(tc, links_measures_every_wait_mode_with_and_without_pauses);
