@@ -41,6 +41,17 @@ class Test(harness.Case):
                                shared["device_energy_j_per_token"]["median"] * shared["generated_tokens"]["median"],
                                delta=0.5 * shared["device_power_w"]["median"] * shared["run_s"]["median"])
 
+    def test_a_step_s_compute_is_when_the_device_was_at_it(self):
+        self.run_suite(harness.suite(TWO, backend_async="yes", backend_layers=5, backend_layer_time="1ms"))
+        for launch in self.journal():
+            for ledger, rank in zip(launch["ledger"], launch["ranks"]):
+                steps = sum(kind["n"] for kind in launch["steps"] if kind["rank"] == rank["rank"])
+                # A sleep of a known length, on a thread of its own.
+                self.assertGreaterEqual(ledger["compute_s"], steps * rank["layers"]["count"] * 1e-3)
+                self.assertGreater(ledger["overhead_s"], 0)
+                parts = sum(ledger[f"{part}_s"] for part in ("compute", "wait", "transfer", "wait_transfer", "overhead"))
+                self.assertAlmostEqual(parts, ledger["wall_s"], delta=1e-6)
+
     def run_shared(self):
         self.run_suite(harness.suite(TWO, backend_devices=1), out="shared")
         self.results = self.folder / "shared"

@@ -67,6 +67,20 @@ START_TEST(a_sleep_in_the_peer_s_compute_is_its_compute_and_my_wait)
 }
 END_TEST
 
+/* It is launched from 0 to 4, at work from 2 to 12, and seen to have ended at 13. */
+START_TEST(a_device_at_work_is_compute_whatever_its_rank_does_meanwhile)
+{
+	const struct lsb_record mine[] = { record(LSB_REC_SCHEDULE, 0, 4), record(LSB_REC_TICKET, 4, 13),
+					   record(LSB_REC_COMPUTE, 2, 12),
+					   message(LSB_REC_SEND, 13, 14, 1, LSB_TAG_HIDDEN, 0, 0) };
+	const struct lsb_ledger ledger = close_one(mine, 4, NULL, 0, 0, 14);
+
+	ck_ms(ledger.compute_s, 10);
+	ck_ms(ledger.overhead_s, 4);
+	ck_ms(ledger.unattributed_s, 0);
+}
+END_TEST
+
 START_TEST(a_delay_on_the_link_is_transfer)
 {
 	const struct lsb_record mine[] = { message(LSB_REC_BLOCK, 0, 15, 1, LSB_TAG_HIDDEN, 0, 15),
@@ -451,6 +465,7 @@ int main(void)
 	tcase_add_test(tc, what_the_first_stage_idles_the_others_do_not_wait);
 	tcase_add_test(tc, a_block_that_ends_before_its_message_is_sent_is_wait);
 	tcase_add_test(tc, a_sleep_in_the_peer_s_compute_is_its_compute_and_my_wait);
+	tcase_add_test(tc, a_device_at_work_is_compute_whatever_its_rank_does_meanwhile);
 	tcase_add_test(tc, a_delay_on_the_link_is_transfer);
 	tcase_add_test(tc, what_a_block_takes_after_arrival_is_overhead);
 	tcase_add_test(tc, an_unknown_arrival_makes_the_rest_of_the_block_transfer);

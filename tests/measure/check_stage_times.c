@@ -123,6 +123,24 @@ START_TEST(a_message_counts_from_its_send_to_its_arrival_where_the_receiver_was_
 }
 END_TEST
 
+/* Blocked in a ticket from 4 to 13 ms, of which the device is at the step until 12. */
+START_TEST(own_work_beside_a_device_s_steps_is_not_counted)
+{
+	struct lsb_record records[] = { step(0, 1, 0, 0, 0), step(1, 4, 0, 0, 0), step(2, 12, 1, 1, 64),
+					step(4, 13, 0, 0, 0) };
+	const struct lsb_rank_records rank = { 0, records, 4, 0 };
+	json_t *ranks = two_ranks("a", "a"), *times;
+
+	records[0].kind = records[1].kind = LSB_REC_SCHEDULE; /* the first is the start itself */
+	records[3].kind = LSB_REC_TICKET;
+	times = lsb_stage_times(ranks, &rank, 1);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(json_array_get(times, 0), "own_s")),
+				0.001 + 0.001, 1e-9);
+	json_decref(times);
+	json_decref(ranks);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("stage_times");
@@ -131,6 +149,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tc, steps_of_one_size_make_one_line);
+	tcase_add_test(tc, own_work_beside_a_device_s_steps_is_not_counted);
 	tcase_add_test(tc, ranks_of_one_machine_are_told_how_busy_the_others_were_and_those_of_two_are_not);
 	tcase_add_test(tc, a_message_counts_from_its_send_to_its_arrival_where_the_receiver_was_there_first);
 	suite_add_tcase(suite, tc);

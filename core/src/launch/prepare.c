@@ -197,7 +197,7 @@ static uint32_t count_records(const struct lsb_point *point, const struct length
 		2 * (requests * point->max_new / point->batch) + (uint64_t)point->in_flight * point->max_new;
 	const uint64_t decodes =
 		strcmp(point->arrivals, "closed") == 0 ? together : requests * (point->max_new + 1);
-	const uint64_t records = 4096 + (requests * chunks + decodes) * (12 + 2 * (uint64_t)point->stages);
+	const uint64_t records = 4096 + (requests * chunks + decodes) * (13 + 2 * (uint64_t)point->stages);
 
 	return records < RECORDS_MAX ? (uint32_t)records : RECORDS_MAX;
 }

@@ -91,13 +91,14 @@ static int divide_block(struct lsb_division *d, const struct lsb_record *block, 
 	       lsb_spans_add(&d->parts[LSB_PART_OVERHEAD], arrived, b1);
 }
 
-/* Compute and own work. Records come from other processes: an unknown kind is no kind of ours. */
+/* Compute and own work, of which what lies under compute is compute's (separate). Records come from other
+ * processes: an unknown kind is no kind of ours. */
 static int add_own_time(struct lsb_division *d, const struct lsb_rank_records *mine)
 {
 	for (size_t i = 0; i < mine->n; i++) {
 		const struct lsb_record *r = &mine->records[i];
-		const int works =
-			r->kind == LSB_REC_SEND || r->kind == LSB_REC_COPY || r->kind == LSB_REC_SCHEDULE;
+		const int works = r->kind == LSB_REC_SEND || r->kind == LSB_REC_COPY ||
+				  r->kind == LSB_REC_SCHEDULE || r->kind == LSB_REC_TICKET;
 
 		if ((works || r->kind == LSB_REC_COMPUTE) &&
 		    lsb_spans_add(&d->parts[works ? LSB_PART_OVERHEAD : LSB_PART_COMPUTE],

@@ -14,7 +14,9 @@
 /* Kinds of interval; on one rank those marked T never overlap each other. */
 enum lsb_record_kind {
 	LSB_REC_COMPUTE =
-		1, /* T: blocked in (or polling only for) a backend ticket; aux = tokens, aux2 = outputs,
+		1, /* T: blocked in (or polling only for) a backend ticket; or, where the backend computes
+		      beside its caller and tells when, when it was at the step, whatever the rank did
+		      meanwhile, and a TICKET record says when that was blocked. aux = tokens, aux2 = outputs,
 		      bytes = sum of the tokens' positions, which is what their attention looks back at */
 	LSB_REC_BLOCK = 2, /* T: blocked in the transport until message (peer, tag, sequence) came; aux =
 			      arrived_ns or 0 */
@@ -23,6 +25,7 @@ enum lsb_record_kind {
 	LSB_REC_COPY = 4,     /* T: staging between memory kinds */
 	LSB_REC_SCHEDULE = 5, /* T: building a step, posting receives, handling ids */
 	LSB_REC_IDLE = 7,     /* T: a first stage without any request to serve, until the next arrives */
+	LSB_REC_TICKET = 8,   /* T: blocked in a ticket whose COMPUTE record has the backend's own times */
 	LSB_REC_RECV = 6, /* point: message (peer, tag, sequence) was complete at t1 (found complete without
 			     or after blocking); t0 = when its receive was posted; aux = arrived_ns or 0 */
 };

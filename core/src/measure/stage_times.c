@@ -253,17 +253,38 @@ static json_t *message_lines(const struct lsb_rank_records *mine, const struct l
 
 /* --- one rank --- */
 
-/* Own work (scheduling, sending, staging) of a step, and bytes of hidden states that a token sends on. */
-static void add_means(const struct lsb_rank_records *mine, json_t *times)
+/* When a backend that tells so itself was at any step; empty where compute and own work exclude each other.
+ */
+static int collect_computed(const struct lsb_rank_records *mine, struct lsb_spans *out)
 {
+	const int is_apart = count_kind(mine, LSB_REC_TICKET) > 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < mine->n && is_apart && rc == 0; i++)
+		if (mine->records[i].kind == LSB_REC_COMPUTE)
+			rc = lsb_spans_add(out, mine->records[i].t0_ns, mine->records[i].t1_ns);
+	lsb_spans_merge(out);
+	return rc;
+}
+
+/*
+ * Own work (scheduling, sending, staging, and being blocked in a ticket that nobody
+ * computes) of a step, and bytes of hidden states that a token sends on.
+ */
+static int add_means(const struct lsb_rank_records *mine, json_t *times)
+{
+	struct lsb_spans computed = { 0 };
 	double own_s = 0, steps = 0, tokens = 0, bytes = 0;
 	int began = 0; /* the first own work is the start itself, which others may have held up */
+	const int rc = collect_computed(mine, &computed);
 
 	for (size_t i = 0; i < mine->n; i++) {
 		const struct lsb_record *r = &mine->records[i];
 
-		if (r->kind == LSB_REC_SCHEDULE) {
-			own_s += began ? length_s(r) : 0;
+		if (r->kind == LSB_REC_SCHEDULE || r->kind == LSB_REC_TICKET) {
+			const uint64_t under = lsb_spans_under(&computed, r->t0_ns, r->t1_ns);
+
+			own_s += began ? length_s(r) - (double)under * 1e-9 : 0;
 			began = 1;
 		}
 		if (r->kind == LSB_REC_COMPUTE) {
@@ -275,6 +296,8 @@ static void add_means(const struct lsb_rank_records *mine, json_t *times)
 	}
 	json_object_set_new(times, "own_s", json_real(steps > 0 ? own_s / steps : 0));
 	json_object_set_new(times, "hidden_bytes", json_real(tokens > 0 ? bytes / tokens : 0));
+	lsb_spans_free(&computed);
+	return rc;
 }
 
 json_t *lsb_stage_times(const json_t *ranks, const struct lsb_rank_records *records, size_t n_ranks)
@@ -295,9 +318,7 @@ json_t *lsb_stage_times(const json_t *ranks, const struct lsb_rank_records *reco
 		messages = message_lines(&records[i], records, sends, n_ranks, &wake_s);
 		times = json_pack("{s:I, s:o, s:o, s:f}", "rank", (json_int_t)records[i].rank, "steps", steps,
 				  "messages", messages, "wake_s", wake_s);
-		failed = !times;
-		if (times)
-			add_means(&records[i], times);
+		failed = !times || add_means(&records[i], times);
 		json_array_append_new(all, times);
 	}
 	for (size_t i = 0; sends && i < n_ranks; i++)

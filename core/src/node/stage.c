@@ -224,6 +224,7 @@ static int submit(struct lsb_stage *s, struct lsb_work *work, struct lsb_error *
 		.out = out ? &out->local : NULL,
 		.ids = s->is_last ? work->ids : NULL,
 	};
+	work->submitted_ns = lsb_recorder_now();
 	rc = ops->submit(setup->backend_handle, &work->batch, &work->io, &work->ticket, err);
 	if (rc)
 		return lsb_plugin_result(setup->backend, "submit", rc, err);
@@ -279,23 +280,12 @@ static int finish_step(struct lsb_stage *s, struct lsb_work *work, struct lsb_er
 					    plan->lane, plan->step, err);
 }
 
-/* What a step's attention looks back at: the sum of its tokens' positions. */
-static uint64_t sum_positions(const struct lsb_plan *plan)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < plan->n_tokens; i++)
-		sum += plan->tokens[i].position;
-	return sum;
-}
-
 /* Wait for the oldest ticket; an asynchronous backend only shortly, since messages may come meanwhile. */
 static int advance_work(struct lsb_stage *s, struct lsb_error *err)
 {
 	const struct lsb_stage_setup *setup = &s->setup;
 	struct lsb_work *work = &s->works[s->first_work];
 	const uint64_t now = lsb_now_ns();
-	struct lsb_record *record;
 	int rc;
 
 	if (!s->ticket_since_ns) {
@@ -316,16 +306,9 @@ static int advance_work(struct lsb_stage *s, struct lsb_error *err)
 	if (rc)
 		return lsb_plugin_result(setup->backend, "wait", rc, err);
 	s->own_since_ns = lsb_recorder_now();
-	record = lsb_recorder_next(setup->recorder, LSB_REC_COMPUTE, s->ticket_since_ns, s->own_since_ns);
-	record->group = work->plan.lane;
-	record->step = work->plan.step;
-	record->sequence = work->plan.step;
-	record->tag = work->needs_ids ? LSB_NEEDS_IDS : LSB_NEEDS_NOTHING;
-	record->aux = work->plan.n_tokens;
-	record->aux2 = work->plan.n_outputs;
-	record->bytes = sum_positions(&work->plan);
+	rc = lsb_stage_record_compute(s, work, err);
 	s->ticket_since_ns = 0;
-	return finish_step(s, work, err);
+	return rc ? rc : finish_step(s, work, err);
 }
 
 /* --- one pass ------------------------------------------------------------------------ */

@@ -42,6 +42,57 @@ void lsb_stage_record_block(struct lsb_stage *s, const struct lsb_box *box, cons
 	record->aux = message->arrived_ns;
 }
 
+/* What a step's attention looks back at: the sum of its tokens' positions. */
+static uint64_t sum_positions(const struct lsb_plan *plan)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < plan->n_tokens; i++)
+		sum += plan->tokens[i].position;
+	return sum;
+}
+
+static uint64_t within(uint64_t at, uint64_t least, uint64_t most)
+{
+	return at < least ? least : at > most ? most : at;
+}
+
+/*
+ * The clocks of a backend's times and the host's agree but for some microseconds: no
+ * step begins before it was submitted or the one before had ended, or ends after that
+ * was seen.
+ */
+int lsb_stage_record_compute(struct lsb_stage *s, const struct lsb_work *work, struct lsb_error *err)
+{
+	const struct lsb_stage_setup *setup = &s->setup;
+	uint64_t from = s->ticket_since_ns, to = s->own_since_ns;
+	struct lsb_record *record;
+	int rc;
+
+	if (s->tells_times) {
+		record = lsb_recorder_next(setup->recorder, LSB_REC_TICKET, from, to);
+		record->group = work->plan.lane;
+		record->step = work->plan.step;
+		rc = setup->backend->ops.backend.ticket_times(setup->backend_handle, work->ticket, &from, &to,
+							      err);
+		if (rc)
+			return lsb_plugin_result(setup->backend, "ticket_times", rc, err);
+		from = within(from, work->submitted_ns > s->computed_ns ? work->submitted_ns : s->computed_ns,
+			      s->own_since_ns);
+		to = within(to, from, s->own_since_ns);
+		s->computed_ns = to;
+	}
+	record = lsb_recorder_next(setup->recorder, LSB_REC_COMPUTE, from, to);
+	record->group = work->plan.lane;
+	record->step = work->plan.step;
+	record->sequence = work->plan.step;
+	record->tag = work->needs_ids ? LSB_NEEDS_IDS : LSB_NEEDS_NOTHING;
+	record->aux = work->plan.n_tokens;
+	record->aux2 = work->plan.n_outputs;
+	record->bytes = sum_positions(&work->plan);
+	return LSB_OK;
+}
+
 /* --- blocking and sending ------------------------------------------------------------ */
 
 /* Without anything to do: until a message, LSB_OK, or `until`, LSB_ETIMEDOUT. */

@@ -151,6 +151,8 @@ int lsb_stage_open(const struct lsb_stage_setup *setup, struct lsb_stage **out, 
 	s->is_first = setup->stage == 0;
 	s->is_last = setup->stage == setup->stages - 1;
 	s->is_inline = (setup->info->flags & LSB_BACKEND_INLINE) != 0;
+	s->tells_times = !s->is_inline && (setup->info->flags & LSB_BACKEND_DEVICE_TIMES) != 0 &&
+			 LSB_HAS(&setup->backend->ops.backend, ticket_times);
 	s->link = (struct lsb_link){
 		.transport = setup->transport,
 		.transport_handle = setup->transport_handle,

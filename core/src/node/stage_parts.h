@@ -13,12 +13,14 @@ struct lsb_work {
 	struct lsb_step_io io;
 	int32_t *ids;  /* [max_outputs], owned; on the last stage */
 	int needs_ids; /* on a first stage: what the scheduler said of the step */
+	uint64_t submitted_ns;
 };
 
 struct lsb_stage {
 	struct lsb_stage_setup setup;
 	struct lsb_link link;
 	int is_first, is_last, is_inline, staged;
+	int tells_times;		    /* the backend computes beside its caller, and tells when */
 	struct lsb_box plan_in, hidden_in;  /* later stages */
 	struct lsb_box ids_in;		    /* first of several */
 	struct lsb_box *plans_out;	    /* [stages - 1], first of several */
@@ -33,6 +35,7 @@ struct lsb_stage {
 	uint64_t progressed_ns;
 	/* What this rank is in, and since when; the times of the other states are 0. */
 	uint64_t own_since_ns, ticket_since_ns;
+	uint64_t computed_ns;	     /* where the backend tells times: when it ended the step before */
 	uint32_t own_lane, own_step; /* the step that own work was for; lane ~0u: none */
 	/* of the pass */
 	struct lsb_scheduler *scheduler;
@@ -56,6 +59,8 @@ void lsb_stage_close_own_work(struct lsb_stage *s, uint64_t now);
  * work begins. */
 void lsb_stage_record_block(struct lsb_stage *s, const struct lsb_box *box, const struct lsb_message *message,
 			    uint64_t t0);
+/* The step of `work` is complete, as was seen when own work began: write down when it was computed. */
+int lsb_stage_record_compute(struct lsb_stage *s, const struct lsb_work *work, struct lsb_error *err);
 /* No request to serve and none on its way: until the next arrives at `until`, or some message comes. */
 int lsb_stage_idle(struct lsb_stage *s, uint64_t until, struct lsb_error *err);
 /* Wait a slice of time for any message, `until` at the longest; for one of `box` since t0. */

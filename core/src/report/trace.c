@@ -268,6 +268,10 @@ static int trace_rank(struct trace *t, const struct scene *s, size_t k, struct l
 		else if (r->kind == LSB_REC_IDLE)
 			lsb_text_add(slice(t, s, pid, TRACK_SCHEDULE, r->t0_ns, r->t1_ns),
 				     "\"cat\":\"schedule\",\"name\":\"no request\",\"args\":{}}");
+		else if (r->kind == LSB_REC_TICKET)
+			lsb_text_add(slice(t, s, pid, TRACK_SCHEDULE, r->t0_ns, r->t1_ns),
+				     "\"cat\":\"schedule\",\"name\":\"ticket\",\"args\":{\"step\":%u}}",
+				     r->step);
 		else if (r->kind == LSB_REC_SCHEDULE)
 			lsb_text_add(slice(t, s, pid, TRACK_SCHEDULE, r->t0_ns, r->t1_ns),
 				     "\"cat\":\"schedule\",\"name\":\"own work\",\"args\":{}}");
