@@ -34,8 +34,7 @@ static const struct lsb_definition metrics[] = {
 	{ "empty_share", "completed requests whose answer has no visible character / completed requests" },
 	{ "at_once_share", "completed requests that the model ended with its first token, likewise" },
 	{ "repeated_share", "completed requests whose answer ends in a loop (up to 16 tokens, at least 3 "
-			    "times in a row, over at "
-			    "least half of it and 12 tokens), likewise" },
+			    "times in a row, over at least half of it and 12 tokens), likewise" },
 	{ "goodput_rps", "requests that keep every limit (slo.ttft, slo.tpot, slo.e2e) / run_s" },
 	{ "slo_share", "requests that keep every limit / issued requests" },
 	{ "slo_ttft_share", "requests whose first token came within slo.ttft / issued requests" },
@@ -54,8 +53,8 @@ static const struct lsb_definition metrics[] = {
 	{ "replay_tokens_per_s", "generated tokens / replay_s" },
 	{ "compute_s", "blocked in the backend, mean over ranks" },
 	{ "bubble_s",
-	  "idle in the replayed schedule if all stages were alike: fill, drain, too few groups in "
-	  "flight; mean over ranks" },
+	  "idle in the replayed schedule if all stages were alike: fill, drain, too few groups in flight; "
+	  "mean over ranks" },
 	{ "imbalance_s", "what unequal stages and replicas add to the replayed schedule" },
 	{ "transfer_s", "exposed transfer, mean over ranks" },
 	{ "overhead_s", "scheduling, sending, staging, wake-up, and what is unattributed; mean over ranks" },

@@ -8,6 +8,8 @@
 #ifndef LSB_REPORT_HTML_H
 #define LSB_REPORT_HTML_H
 
+#include <stdarg.h>
+
 #include "report/chart.h"
 #include "report/parts.h"
 
@@ -18,7 +20,7 @@ struct lsb_page {
 	struct lsb_gnuplot *gnuplot; /* draws the charts that have axes */
 };
 
-/* --- html_text.c --- */
+/* --- html_text.c: text to HTML --- */
 
 /*
  * `bytes` of text as HTML, fit for content and for quoted attributes: markup
@@ -31,22 +33,35 @@ void lsb_html_escape(struct lsb_text *to, const char *text, size_t bytes);
  * %zu, %% and %f, %g with flags, width and precision, and no more.
  */
 void lsb_html_add(struct lsb_text *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same with the arguments as a pointer: reading them moves it on. */
+void lsb_html_vadd(struct lsb_text *to, const char *format, va_list *args);
 /* Lines of Markdown as rules write them: "- " items, `code`, **strong**; ids of points become links. */
 void lsb_html_prose(const struct lsb_page *page, const char *markdown);
 /* A sentence of it, without a paragraph around. */
 void lsb_html_phrase(const struct lsb_page *page, const char *text, size_t bytes);
-/* The label of a point, as a link to its row. */
-void lsb_html_point(const struct lsb_page *page, const json_t *point);
+/* --- html_table.c: the forms that sections are made of --- */
 
 /* A section: its heading and its anchor. */
 void lsb_html_open(const struct lsb_page *page, const char *anchor, const char *title);
 void lsb_html_close(const struct lsb_page *page);
 /* What must be known to read the tables above it. */
 void lsb_html_note(const struct lsb_page *page, const char *text);
+/* The label of a point, as a link to its row. */
+void lsb_html_point(const struct lsb_page *page, const json_t *point);
 
 /* A table in a container that scrolls by itself. Heads that begin with '#' are of numbers. */
 void lsb_html_table(const struct lsb_page *page, const char *caption, const char *const *heads, size_t n);
 void lsb_html_table_end(const struct lsb_page *page);
+/* A table that begins with its first row: nothing where there is none. */
+struct lsb_html_rows {
+	const char *caption;
+	const char *const *heads; /* [n_heads] */
+	size_t n_heads, n;	  /* n: rows so far */
+};
+/* Begin a row, as lsb_html_row without an anchor does. */
+void lsb_html_rows_add(const struct lsb_page *page, struct lsb_html_rows *rows, const json_t *point);
+/* Whether there was a table. */
+int lsb_html_rows_end(const struct lsb_page *page, const struct lsb_html_rows *rows);
 /* A table as it was built for Markdown, columns from `numbers` on set right; nothing without rows. Frees it.
  */
 void lsb_html_from_table(const struct lsb_page *page, const char *caption, struct lsb_table *t,

@@ -114,8 +114,7 @@ void lsb_html_configuration(const struct lsb_page *page)
 	}
 	lsb_html_table_end(page);
 	lsb_text_add(page->to, "<p class=\"quiet\">Nodes are ranks, arranged as replicas \u00d7 stages. At "
-			       "once: batch \u00d7 in "
-			       "flight, the sequences on their way together.</p>\n");
+			       "once: batch \u00d7 in flight, the sequences on their way together.</p>\n");
 	lsb_html_close(page);
 }
 
@@ -206,12 +205,10 @@ void lsb_html_definitions(const struct lsb_page *page)
 	lsb_html_table_end(page);
 	lsb_text_add(
 		page->to,
-		"<p>The launch is the unit: medians are over launches, intervals exact order statistics "
-		"of the "
-		"median at 95 %%, which need 6 launches. Ratios are medians of the ratios of each round. "
-		"\u201cFaster\u201d and \u201cslower\u201d are said only where that interval is outside "
-		"1 \u00b1 2 %%; "
-		"without an interval the answer is \u201cunknown\u201d.</p>\n");
+		"<p>The launch is the unit: medians are over launches, intervals exact order statistics of "
+		"the median at 95 %%, which need 6 launches. Ratios are medians of the ratios of each round. "
+		"\u201cFaster\u201d and \u201cslower\u201d are said only where that interval is outside 1 "
+		"\u00b1 2 %%; without an interval the answer is \u201cunknown\u201d.</p>\n");
 	lsb_html_close(page);
 }
 
@@ -262,11 +259,10 @@ void lsb_html_reproduce(const struct lsb_page *page)
 	lsb_text_add(
 		page->to,
 		"<p class=\"quiet\">Raw data beside this file: <code>journal.jsonl</code> holds every "
-		"launch, and all "
-		"reports are computed from it (<code>lsbench report DIR</code>); <code>records/</code> the "
-		"step "
-		"records; <code>summary.json</code> and <code>summary.csv</code> every number; "
-		"<code>trace.json</code> what each rank did when, for a trace viewer; "
-		"<code>environment.json</code> the machine; <code>logs/</code> what the ranks said.</p>\n");
+		"launch, and all reports are computed from it (<code>lsbench report DIR</code>); "
+		"<code>records/</code> the step records; <code>summary.json</code> and "
+		"<code>summary.csv</code> every number; <code>trace.json</code> what each rank did when, for "
+		"a trace viewer; <code>environment.json</code> the machine; <code>logs/</code> what the "
+		"ranks said.</p>\n");
 	lsb_html_close(page);
 }

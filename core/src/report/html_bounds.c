@@ -20,15 +20,6 @@ static void percent(const struct lsb_page *page, double share)
 		lsb_text_add(page->to, "<td class=\"n\">\u2013</td>");
 }
 
-/* Begin the table before its first row. */
-static void row(const struct lsb_page *page, size_t *n, const char *caption, const char *const *heads,
-		size_t n_heads, const json_t *point)
-{
-	if ((*n)++ == 0)
-		lsb_html_table(page, caption, heads, n_heads);
-	lsb_html_row(page, point, 0);
-}
-
 static void add_rooflines(const struct lsb_page *page)
 {
 	static const char *const heads[] = { "Point",
@@ -44,8 +35,12 @@ static void add_rooflines(const struct lsb_page *page)
 	static const char *const phases[] = { "decode", "prefill" };
 	static const char *const keys[] = { "bytes_per_token",	   "macs_per_token", "tokens_per_s",
 					    "tokens_per_s_shared", "least_s",	     "measured_s" };
+	struct lsb_html_rows rows = {
+		"Rooflines: read bandwidth and matrix peak, the largest that a point of this run saw", heads,
+		LSB_COUNT(heads), 0
+	};
 	const json_t *point;
-	size_t i, n = 0;
+	size_t i;
 
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
@@ -54,10 +49,7 @@ static void add_rooflines(const struct lsb_page *page)
 
 			if (!json_is_object(roof))
 				continue;
-			row(page, &n,
-			    "Rooflines: read bandwidth and matrix peak, the largest that a point of this run "
-			    "saw",
-			    heads, LSB_COUNT(heads), point);
+			lsb_html_rows_add(page, &rows, point);
 			lsb_html_cell(page, "%s", phases[k]);
 			lsb_html_cell(page, "%s", lsb_text_of(roof, "limit"));
 			for (size_t m = 0; m < LSB_COUNT(keys); m++)
@@ -66,13 +58,9 @@ static void add_rooflines(const struct lsb_page *page)
 			lsb_html_row_end(page);
 		}
 	}
-	if (n == 0)
-		return;
-	lsb_html_table_end(page);
-	lsb_text_add(
-		page->to,
-		"<p class=\"quiet\">The least time of a phase on the rank where it is largest. Above 100 %%: "
-		"weights came from caches.</p>\n");
+	if (lsb_html_rows_end(page, &rows))
+		lsb_html_note(page, "The least time of a phase on the rank where it is largest. Above 100 %: "
+				    "weights came from caches.");
 }
 
 static void add_predictions(const struct lsb_page *page)
@@ -80,8 +68,12 @@ static void add_predictions(const struct lsb_page *page)
 	static const char *const heads[] = { "Point",	       "#Ideal", "#Predicted", "#Measured", "#Bubble",
 					     "#Uneven stages", "#Link",	 "#Memory",    "#Remainder" };
 	static const char *const shares[] = { "bubble", "imbalance", "link", "memory" };
+	struct lsb_html_rows rows = {
+		"Speedup predicted from schedule, link and memory beside the measured one; shares of the run",
+		heads, LSB_COUNT(heads), 0
+	};
 	const json_t *point;
-	size_t i, n = 0;
+	size_t i;
 
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
@@ -90,10 +82,7 @@ static void add_predictions(const struct lsb_page *page)
 
 		if (!json_is_object(p))
 			continue;
-		row(page, &n,
-		    "Speedup predicted from schedule, link and memory beside the measured one; shares of the "
-		    "run",
-		    heads, LSB_COUNT(heads), point);
+		lsb_html_rows_add(page, &rows, point);
 		lsb_html_number(page, value_or_nan(bounds, "ideal_speedup"));
 		lsb_html_number(page, value_or_nan(p, "speedup"));
 		lsb_html_number(page, value_or_nan(p, "measured_speedup"));
@@ -102,8 +91,7 @@ static void add_predictions(const struct lsb_page *page)
 		percent(page, value_or_nan(p, "remainder_share"));
 		lsb_html_row_end(page);
 	}
-	if (n)
-		lsb_html_table_end(page);
+	(void)lsb_html_rows_end(page, &rows);
 }
 
 static void add_links(const struct lsb_page *page)
@@ -116,8 +104,12 @@ static void add_links(const struct lsb_page *page)
 					     "#Decode message (B)",
 					     "#It takes (\u00b5s)",
 					     "#Exposed in all (s)" };
+	struct lsb_html_rows rows = {
+		"The slowest link between neighbours, measured after the run: latency + bytes / bandwidth",
+		heads, LSB_COUNT(heads), 0
+	};
 	const json_t *point;
-	size_t i, n = 0;
+	size_t i;
 
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
@@ -125,10 +117,7 @@ static void add_links(const struct lsb_page *page)
 
 		if (!json_is_object(link))
 			continue;
-		row(page, &n,
-		    "The slowest link between neighbours, measured before the run: latency + bytes / "
-		    "bandwidth",
-		    heads, LSB_COUNT(heads), point);
+		lsb_html_rows_add(page, &rows, point);
 		lsb_html_cell(page, "%.0f and %.0f", lsb_number(link, "rank"), lsb_number(link, "peer"));
 		lsb_html_number(page, value_or_nan(link, "latency_s") * 1e6);
 		lsb_html_number(page, value_or_nan(link, "bandwidth") * 1e-9);
@@ -138,8 +127,7 @@ static void add_links(const struct lsb_page *page)
 		lsb_html_number(page, value_or_nan(link, "exposed_s"));
 		lsb_html_row_end(page);
 	}
-	if (n)
-		lsb_html_table_end(page);
+	(void)lsb_html_rows_end(page, &rows);
 }
 
 void lsb_html_bounds(const struct lsb_page *page)
@@ -184,8 +172,12 @@ void lsb_html_symmetry(const struct lsb_page *page)
 {
 	static const char *const heads[] = { "Point",	 "Unit",	   "Host",   "Measured", "#Median",
 					     "#Success", "Against unit 0", "#Ratio", "#p (Holm)" };
+	struct lsb_html_rows rows = {
+		"Symmetry: nodes of equal role beside each other, by an exact test over launches", heads,
+		LSB_COUNT(heads), 0
+	};
 	const json_t *point, *unit;
-	size_t i, k, n = 0;
+	size_t i, k;
 
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
@@ -193,9 +185,7 @@ void lsb_html_symmetry(const struct lsb_page *page)
 
 		json_array_foreach(json_object_get(symmetry, "rows"), k, unit)
 		{
-			row(page, &n,
-			    "Symmetry: nodes of equal role beside each other, by an exact test over launches",
-			    heads, LSB_COUNT(heads), point);
+			lsb_html_rows_add(page, &rows, point);
 			lsb_html_cell(page, "%s %.0f", lsb_text_of(symmetry, "unit"),
 				      lsb_number(unit, "unit"));
 			lsb_html_cell(page, "%s", lsb_text_of(unit, "host"));
@@ -206,6 +196,5 @@ void lsb_html_symmetry(const struct lsb_page *page)
 			lsb_html_row_end(page);
 		}
 	}
-	if (n)
-		lsb_html_table_end(page);
+	(void)lsb_html_rows_end(page, &rows);
 }

@@ -142,8 +142,8 @@ static void add_advice(const struct lsb_page *page)
 	if (i)
 		lsb_text_add(page->to,
 			     "</ul>\n<p class=\"quiet\">Measured: a point of this run shows the gain. "
-			     "Predicted: an upper "
-			     "limit from the point's own bounds. Stated: a rule without a gain.</p>\n");
+			     "Predicted: an upper limit from the point's own bounds. Stated: a rule without "
+			     "a gain.</p>\n");
 }
 
 void lsb_html_advice(const struct lsb_page *page)

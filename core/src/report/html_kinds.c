@@ -61,19 +61,19 @@ static void add_results(const struct lsb_page *page, const char *kind)
 	lsb_html_table_end(page);
 }
 
-static void add_ratio(const struct lsb_page *page, const json_t *point, const char *name, const char *words,
-		      const char *key)
+static void add_ratio(const struct lsb_page *page, struct lsb_html_rows *rows, const json_t *point,
+		      const struct lsb_ratio *which)
 {
-	const json_t *ratio = lsb_scaling(point, name);
-	const json_t *baseline =
-		json_object_get(json_object_get(json_object_get(point, "scaling"), "baselines"), key);
+	const json_t *ratio = lsb_scaling(point, which->name);
+	const json_t *baselines = json_object_get(json_object_get(point, "scaling"), "baselines");
+	const json_t *baseline = json_object_get(baselines, which->baseline);
 	const char *metric = lsb_text_of(ratio, "metric");
 	char shown[LSB_SHOWN];
 
 	if (!ratio)
 		return;
-	lsb_html_row(page, point, 0);
-	lsb_html_cell(page, "%s", words);
+	lsb_html_rows_add(page, rows, point);
+	lsb_html_cell(page, "%s", which->words);
 	lsb_html_estimate(page, ratio);
 	lsb_html_cell(page, "%s", lsb_verdict(ratio));
 	lsb_html_cell(page, "<a href=\"#p-%s\">%s</a>: %s = %s %s", lsb_text_of(ratio, "baseline"),
@@ -85,30 +85,19 @@ static void add_ratio(const struct lsb_page *page, const json_t *point, const ch
 
 static void add_ratios(const struct lsb_page *page, const char *kind)
 {
-	static const struct {
-		const char *name, *words, *baseline;
-	} ratios[] = { { "speedup", "speedup at equal batch", "equal_batch" },
-		       { "speedup_wall", "with load and preprocessing", "equal_batch" },
-		       { "speedup_equal_concurrency", "speedup at equal concurrency", "equal_concurrency" },
-		       { "speedup_equal_cores", "speedup at equal cores", "equal_cores" },
-		       { "batch_gain", "batch gain", "batch_one" } };
 	static const char *const heads[] = { "Point", "Ratio", "#Value", "Verdict", "Against", "Formula" };
+	struct lsb_html_rows rows = { "What it is compared with", heads, LSB_COUNT(heads), 0 };
 	const json_t *point;
-	size_t i, n = 0;
+	size_t i;
 
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
 		if (!lsb_is_kind(point, kind))
 			continue;
-		for (size_t k = lsb_is_own_baseline(point) ? 2 : 0; k < LSB_COUNT(ratios); k++) {
-			if (lsb_scaling(point, ratios[k].name) && n++ == 0)
-				lsb_html_table(page, "What it is compared with", heads, LSB_COUNT(heads));
-			add_ratio(page, point, ratios[k].name, ratios[k].words, ratios[k].baseline);
-		}
+		for (size_t k = lsb_is_own_baseline(point) ? LSB_RATIOS_OF_SPEEDUP : 0; k < LSB_RATIOS; k++)
+			add_ratio(page, &rows, point, &lsb_ratios[k]);
 	}
-	if (n)
-		lsb_html_table_end(page);
-	else
+	if (!lsb_html_rows_end(page, &rows))
 		lsb_text_add(page->to, "<p>Nothing to compare with was measured.</p>\n");
 }
 

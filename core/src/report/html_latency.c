@@ -79,15 +79,18 @@ void lsb_html_latency(const struct lsb_page *page)
 	static const char *const drawn[] = { "ttft", "tpot", "e2e" };
 	struct lsb_chart chart;
 
-	if (count(page->summary) == 0)
-		return;
 	lsb_html_open(page, "latency", "Latency and its consistency");
+	if (count(page->summary) == 0) {
+		lsb_text_add(page->to, "<p>No point has answered requests.</p>\n");
+		lsb_html_close(page);
+		return;
+	}
 	lsb_text_add(page->to,
 		     "<p>ttft: first token available \u2212 arrival. tpot: (last \u2212 first token) / "
-		     "(tokens \u2212 1), one "
-		     "value a request. itl: every gap between two tokens. e2e: last token \u2212 arrival. "
-		     "All requests "
-		     "arrive when the run begins, so that ttft and e2e hold the time in the queue.</p>\n"
+		     "(tokens \u2212 1), one value a request. itl: every gap between two tokens. e2e: last "
+		     "token \u2212 arrival. A request arrives when it is due: with <code>arrivals = "
+		     "closed</code> all do as the run begins, so that ttft and e2e hold the time in the "
+		     "queue.</p>\n"
 		     "<div class=\"figures three\">\n");
 	for (size_t i = 0; i < LSB_COUNT(drawn); i++) {
 		if (lsb_chart_latency(page->summary, page->source->launches, drawn[i], &chart)) {

@@ -232,8 +232,8 @@ static void add_clocks(const struct lsb_page *page)
 				continue;
 			lsb_text_add(page->to, "%s",
 				     n++ ? "<li>"
-					 : "<p>Clocks that are not rank 0's, measured over the "
-					   "transport before and after the run:</p>\n<ul><li>");
+					 : "<p>Clocks that are not rank 0's, measured over the transport "
+					   "before and after the run:</p>\n<ul><li>");
 			lsb_html_point(page, point);
 			lsb_html_add(page->to,
 				     ", rank %.0f: %s s ahead of rank 0, drift %.2f ppm, error %.1f "

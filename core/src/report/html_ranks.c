@@ -55,8 +55,13 @@ static void add_bandwidth(const struct lsb_page *page)
 					     "#Least time for it (s)",
 					     "#Share of the run",
 					     "#mbu" };
+	struct lsb_html_rows rows = {
+		"Memory traffic of the steps beside the read bandwidth of this machine, measured in the same "
+		"run",
+		heads, LSB_COUNT(heads), 0
+	};
 	const json_t *point;
-	size_t i, n = 0;
+	size_t i;
 
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
@@ -64,13 +69,7 @@ static void add_bandwidth(const struct lsb_page *page)
 
 		if (!json_is_object(memory))
 			continue;
-		if (n++ == 0)
-			lsb_html_table(
-				page,
-				"Memory traffic of the steps beside the read bandwidth of this machine, "
-				"measured in the same run",
-				heads, LSB_COUNT(heads));
-		lsb_html_row(page, point, 0);
+		lsb_html_rows_add(page, &rows, point);
 		lsb_html_number(page, lsb_number(memory, "read_bytes") * 1e-9);
 		lsb_html_number(page, lsb_number(memory, "bandwidth_alone") * 1e-9);
 		lsb_html_number(page, lsb_number(memory, "bandwidth_all") * 1e-9);
@@ -80,13 +79,9 @@ static void add_bandwidth(const struct lsb_page *page)
 		lsb_html_estimate(page, lsb_metric(point, "mbu"));
 		lsb_html_row_end(page);
 	}
-	if (n == 0)
-		return;
-	lsb_html_table_end(page);
-	lsb_text_add(
-		page->to,
-		"<p class=\"quiet\">The bandwidth is of memory: weights that stay in a cache may be read "
-		"faster.</p>\n");
+	if (lsb_html_rows_end(page, &rows))
+		lsb_html_note(page,
+			      "The bandwidth is of memory: weights that stay in a cache may be read faster.");
 }
 
 /* Phases before the run, and the first token of the first request. */
@@ -100,8 +95,10 @@ static void add_cold(const struct lsb_page *page)
 					     "#Run (s)",
 					     "#Load + preprocessing, share of wall" };
 	static const char *const keys[] = { "load_s", "preprocess_s", "warmup_s", "first_ttft_s", "run_s" };
+	struct lsb_html_rows rows = { "What a start costs before and at the first answer", heads,
+				      LSB_COUNT(heads), 0 };
 	const json_t *point;
-	size_t i, n = 0;
+	size_t i;
 
 	json_array_foreach(json_object_get(page->summary, "points"), i, point)
 	{
@@ -110,17 +107,13 @@ static void add_cold(const struct lsb_page *page)
 
 		if (!lsb_has_launches(point))
 			continue;
-		if (n++ == 0)
-			lsb_html_table(page, "What a start costs before and at the first answer", heads,
-				       LSB_COUNT(heads));
-		lsb_html_row(page, point, 0);
+		lsb_html_rows_add(page, &rows, point);
 		for (size_t k = 0; k < LSB_COUNT(keys); k++)
 			lsb_html_estimate(page, lsb_metric(point, keys[k]));
 		lsb_html_add(page->to, "<td class=\"n\">%.0f %%</td>", lsb_percent(wall - run, wall));
 		lsb_html_row_end(page);
 	}
-	if (n)
-		lsb_html_table_end(page);
+	(void)lsb_html_rows_end(page, &rows);
 }
 
 void lsb_html_ranks(const struct lsb_page *page)

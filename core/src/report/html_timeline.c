@@ -62,8 +62,7 @@ static void add_lane(struct lsb_text *to, const struct lsb_timeline_rank *rank, 
 	fill_columns(rank, run_s, filled);
 	lsb_html_add(to,
 		     "<svg class=\"bar lane\" role=\"img\" aria-label=\"rank %d over the whole run\" "
-		     "width=\"100%%\" "
-		     "viewBox=\"0 0 %d 10\" preserveAspectRatio=\"none\">",
+		     "width=\"100%%\" viewBox=\"0 0 %d 10\" preserveAspectRatio=\"none\">",
 		     (int)rank->rank, COLUMNS);
 	for (int part = 0; part < LSB_PARTS; part++) {
 		int any = 0;
@@ -200,8 +199,7 @@ static int draw(const struct lsb_page *page, const json_t *line, size_t stages, 
 	if (rc == LSB_OK) {
 		lsb_html_add(page->to,
 			     "<figure>\n<figcaption>Timeline of launch %.0f, the one nearest the median: the "
-			     "whole "
-			     "run</figcaption>\n",
+			     "whole run</figcaption>\n",
 			     lsb_number(line, "launch"));
 		add_table(page, &whole, 1);
 		lsb_html_add(

@@ -28,8 +28,7 @@ static const struct {
 	{ "overhead", "overhead", "overhead: sending, waking up, scheduling, beyond the baseline's",
 	  "overhead_s" },
 	{ "memory", "memory",
-	  "shared memory: ranks of one machine read their weights at the same time, each slower "
-	  "than alone",
+	  "shared memory: ranks of one machine read their weights at the same time, each slower than alone",
 	  NULL },
 	{ "compute", "compute", "computing in parts takes longer than computing at once", "compute_s" },
 	{ "rest", "unattributed", "what no term names", NULL },
@@ -147,8 +146,7 @@ static void add_bounds(const struct lsb_page *page, const json_t *point, int is_
 			lsb_show(lsb_number(bound, "value"), shown),
 			lsb_number(json_object_get(point, "scaling"), "bound_share") * 100,
 			is_first ? " A faster link can gain no more than what is missing there; the rest "
-				   "needs "
-				   "other stages, batches or prompts in flight."
+				   "needs other stages, batches or prompts in flight."
 				 : "");
 	if (!concurrency)
 		return;
@@ -183,10 +181,9 @@ static void add_orientation(const struct lsb_page *page, const json_t *point)
 	if (stages > 1)
 		lsb_html_add(page->to,
 			     "<p>A pipeline: each of %.0f nodes holds a part of the model's layers, and "
-			     "every token passes "
-			     "through all of them, one after the other. Nodes work at the same time only on "
-			     "different "
-			     "prompts; here %.0f group%s of %.0f prompt%s %s on the way at once.</p>\n",
+			     "every token passes through all of them, one after the other. Nodes work at the "
+			     "same time only on different prompts; here %.0f group%s of %.0f prompt%s %s on "
+			     "the way at once.</p>\n",
 			     stages, lsb_number(point, "in_flight"),
 			     lsb_number(point, "in_flight") > 1 ? "s" : "", lsb_number(point, "batch"),
 			     lsb_number(point, "batch") > 1 ? "s" : "",
@@ -216,8 +213,7 @@ static void add_point(const struct lsb_page *page, const json_t *point, int is_f
 	if (json_is_object(taken)) {
 		lsb_html_add(page->to,
 			     "<p>The run took %s s; with %.0f nodes and nothing lost it would have been %s "
-			     "s. This is "
-			     "what it is made of:</p>\n",
+			     "s. This is what it is made of:</p>\n",
 			     lsb_show(lsb_number(taken, "run_s"), run), nodes,
 			     lsb_show(lsb_number(taken, "ideal_s"), ideal));
 		losses_bar(page->to, taken);

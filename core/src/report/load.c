@@ -9,8 +9,7 @@
 static const char note[] =
 	"Goodput: requests that keep every limit / run time. Shares are of all requests that were issued; a "
 	"failed one keeps no limit. Times count from the scheduled arrival. A rate at which the queue grows "
-	"does not keep "
-	"the limits, whatever its share: they would not hold for longer.";
+	"does not keep the limits, whatever its share: they would not hold for longer.";
 
 static int has_limits(const json_t *point)
 {

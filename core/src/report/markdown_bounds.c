@@ -56,11 +56,10 @@ static void add_rooflines(const json_t *summary, struct lsb_text *to)
 		&t, "### Rooflines\n\n",
 		"The least time of a phase on the rank where it is largest: bytes of weights and keys by the "
 		"measured read\nbandwidth, or multiply-accumulates by the measured matrix peak, whichever "
-		"takes "
-		"longer. \"All ranks at it\": with\nthe bandwidth of all ranks reading at once. Each peak is "
-		"the largest that any point of the run saw on that\nhost, with as many threads and, of all "
-		"at once, as many ranks. More than 100 %: weights came from caches,\nor the machine was "
-		"never idle when it was measured.\n\n",
+		"takes longer. \"All ranks at it\": with\nthe bandwidth of all ranks reading at once. Each "
+		"peak is the largest that any point of the run saw on that\nhost, with as many threads and, "
+		"of all at once, as many ranks. More than 100 %: weights came from caches,\nor the machine "
+		"was never idle when it was measured.\n\n",
 		to);
 }
 
@@ -95,9 +94,8 @@ static void add_losses(const json_t *summary, struct lsb_text *to)
 	end_table(
 		&t, "### What is missing of p times one node\n\n",
 		"The run beyond a p-th of its baseline's, taken apart; the shares add up to 1 - efficiency, "
-		"the "
-		"column beside\nthem to p - speedup. Of the launch of median speedup; intervals are over all "
-		"rounds.\n\n",
+		"the column beside\nthem to p - speedup. Of the launch of median speedup; intervals are over "
+		"all rounds.\n\n",
 		to);
 }
 
@@ -128,10 +126,8 @@ static void add_predictions(const json_t *summary, struct lsb_text *to)
 	}
 	end_table(&t, "### Predicted and measured speedup\n\n",
 		  "Predicted: a p-th of the baseline's time, the bubble and unevenness of the replayed "
-		  "schedule, the "
-		  "messages at the\nlink's measured cost, and reading at the bandwidth of all ranks. Shares "
-		  "are of the "
-		  "measured run; the remainder is\nwhat these do not explain.\n\n",
+		  "schedule, the messages at the\nlink's measured cost, and reading at the bandwidth of all "
+		  "ranks. Shares are of the measured run; the remainder is\nwhat these do not explain.\n\n",
 		  to);
 }
 
@@ -160,8 +156,8 @@ static void add_links(const json_t *summary, struct lsb_text *to)
 	}
 	end_table(&t, "### Links\n\n",
 		  "Measured after the run, through the same transport: one way = latency + bytes / "
-		  "bandwidth, with "
-		  "the misfit\nof that line. Exposed: what such messages cost the replayed schedule.\n\n",
+		  "bandwidth, with the misfit\nof that line. Exposed: what such messages cost the replayed "
+		  "schedule.\n\n",
 		  to);
 }
 
@@ -211,8 +207,7 @@ static void add_symmetry(const json_t *summary, struct lsb_text *to)
 	}
 	end_table(&t, "## Nodes beside each other\n\n",
 		  "Compared launch by launch with an exact test, corrected for the number of comparisons: "
-		  "only what "
-		  "that shows is\ncalled faster or slower.\n\n",
+		  "only what that shows is\ncalled faster or slower.\n\n",
 		  to);
 }
 
@@ -243,10 +238,8 @@ static void add_cold(const json_t *summary, struct lsb_text *to)
 	}
 	end_table(&t, "## Cold start\n\n",
 		  "Medians over launches. Ready: from a rank's start to the start line, slowest rank. First "
-		  "token: "
-		  "of request 0,\nafter the warm-up. The last column compares the time of a prompt's token "
-		  "in the "
-		  "run's first chunk with later ones.\n\n",
+		  "token: of request 0,\nafter the warm-up. The last column compares the time of a prompt's "
+		  "token in the run's first chunk with later ones.\n\n",
 		  to);
 }
 

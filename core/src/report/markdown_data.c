@@ -16,13 +16,6 @@ static void end_section(const char *title, struct lsb_table *t, struct lsb_text 
 	lsb_table_free(t);
 }
 
-static void estimate_cell(struct lsb_table *t, const json_t *estimate)
-{
-	char shown[LSB_SHOWN];
-
-	lsb_table_cell(t, "%s", lsb_show_estimate(estimate, shown));
-}
-
 static void number_cell(struct lsb_table *t, double value)
 {
 	char shown[LSB_SHOWN];
@@ -149,12 +142,10 @@ void lsb_markdown_ledger(const json_t *summary, struct lsb_text *to)
 				     LSB_UNATTRIBUTED_MAX * 100);
 	}
 	lsb_text_add(to, "Per rank, of the launch whose run time is nearest the median: wall = compute + "
-			 "wait + transfer + "
-			 "overhead +\nunattributed. Wait: the peer had not sent yet (bubble, imbalance). "
-			 "Transfer: sent "
-			 "and not yet here, while\nnothing else could be done. Overhead: wake-up, "
-			 "scheduling, sending, "
-			 "staging. Hidden transfer is under compute\nand not in the sum.\n\n");
+			 "wait + transfer + overhead +\nunattributed. Wait: the peer had not sent yet "
+			 "(bubble, imbalance). Transfer: sent and not yet here, while\nnothing else could be "
+			 "done. Overhead: wake-up, scheduling, sending, staging. Hidden transfer is under "
+			 "compute\nand not in the sum.\n\n");
 	add_lost(summary, to);
 	add_clocks(summary, to);
 }
@@ -181,7 +172,7 @@ void lsb_markdown_latency(const json_t *summary, struct lsb_text *to)
 			lsb_table_cell(&t, "%s", kinds[k]);
 			for (size_t s = 0; s < LSB_COUNT(suffixes); s++) {
 				(void)snprintf(key, sizeof(key), "%s_%s_s", kinds[k], suffixes[s]);
-				estimate_cell(&t, lsb_metric(point, key));
+				lsb_table_metric(&t, lsb_metric(point, key), 1);
 			}
 		}
 	}

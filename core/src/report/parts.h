@@ -38,11 +38,13 @@ void lsb_markdown_memory(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_definitions(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_environment(const json_t *environment, const json_t *header, struct lsb_text *to);
 void lsb_markdown_narrative(const json_t *summary, struct lsb_text *to);
+void lsb_markdown_checks(const json_t *summary, struct lsb_text *to);
+/* In markdown_configuration.c. */
+void lsb_markdown_configuration(const json_t *summary, struct lsb_text *to);
 /* "The same for all points: key = `value`, ..." of factors without a column; nothing when there are none. */
 void lsb_markdown_shared(const json_t *points, struct lsb_text *to);
 /* Factors that differ between points and have no column, as "key=value ...". */
 void lsb_markdown_varied(const json_t *points, const json_t *point, struct lsb_text *to);
-void lsb_markdown_checks(const json_t *summary, struct lsb_text *to);
 /* In markdown_bounds.c. */
 void lsb_markdown_bounds(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_nodes(const json_t *summary, struct lsb_text *to);
@@ -71,6 +73,12 @@ int lsb_has_launches(const json_t *point);
 int lsb_lacks_interval(const json_t *point);
 /* The point is its own equal-batch baseline. */
 int lsb_is_own_baseline(const json_t *point);
+/* Ratios of a point's "scaling" to other points; the first two mean nothing for a baseline itself. */
+enum { LSB_RATIOS = 5, LSB_RATIOS_OF_SPEEDUP = 2 };
+struct lsb_ratio {
+	const char *name, *words, *baseline; /* baseline: its key in "baselines" */
+};
+extern const struct lsb_ratio lsb_ratios[LSB_RATIOS];
 /* Largest |unattributed| share over the point's ledger; 0 without one. */
 double lsb_worst_unattributed(const json_t *point);
 

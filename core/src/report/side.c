@@ -171,22 +171,18 @@ static struct lsb_table break_even_table(const json_t *summary, int has_room)
 /* --- laid out ----------------------------------------------------------------------------------- */
 
 static const char verdicts_note[] = "The ratio is it / against, the median of what launches of the same "
-				    "round give (so it need not be the ratio "
-				    "of the medians), with its exact 95 % interval. Faster and slower need "
-				    "an interval that leaves out 1 \xc2\xb1 2 % "
-				    "and, over all comparisons of a metric, p of at most 5 % "
-				    "(docs/compare.md); an interval that is wide says that "
-				    "launches differed, by other work on the machine for one.";
+				    "round give (so it need not be the ratio of the medians), with its exact "
+				    "95 % interval. Faster and slower need an interval that leaves out 1 "
+				    "\xc2\xb1 2 % and, over all comparisons of a metric, p of at most 5 % "
+				    "(docs/compare.md); an interval that is wide says that launches "
+				    "differed, by other work on the machine for one.";
 static const char break_even_note[] =
 	"The measured run simulated over other links (docs/predict.md) until it is as fast as one node. "
-	"Latency now: "
-	"of a message that was waited for, from its hand-over to its arrival. Pays up to: the latency at the "
-	"measured "
-	"bandwidth; pays from: the bandwidth at the measured latency; in brackets what the model's own error "
-	"at the "
-	"link as it is would make of that. Unknown: measured, the nodes are on the other side of the one "
-	"node than by "
-	"the model. Ranks that share a machine here are taken to go on sharing it.";
+	"Latency now: of a message that was waited for, from its hand-over to its arrival. Pays up to: the "
+	"latency at the measured bandwidth; pays from: the bandwidth at the measured latency; in brackets "
+	"what the model's own error at the link as it is would make of that. Unknown: measured, the nodes "
+	"are on the other side of the one node than by the model. Ranks that share a machine here are taken "
+	"to go on sharing it.";
 
 static int is_there(const json_t *summary)
 {

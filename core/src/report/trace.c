@@ -112,8 +112,8 @@ static void compute_slice(struct trace *t, const struct scene *s, int pid, const
 
 	lsb_text_add(slice(t, s, pid, TRACK_COMPUTE, r->t0_ns, r->t1_ns),
 		     "\"cat\":\"compute\",\"name\":\"%s group %u, %" PRIu64
-		     " tok\",\"args\":{\"step\":%u,\"group\":%u,"
-		     "\"tokens\":%" PRIu64 ",\"outputs\":%" PRIu64 ",\"phase\":\"%s\"}}",
+		     " tok\",\"args\":{\"step\":%u,\"group\":%u,\"tokens\":%" PRIu64 ",\"outputs\":%" PRIu64
+		     ",\"phase\":\"%s\"}}",
 		     phase, r->group, r->aux, r->step, r->group, r->aux, r->aux2, phase);
 }
 

@@ -118,6 +118,14 @@ int lsb_is_own_baseline(const json_t *point)
 	return baseline && json_equal(baseline, json_object_get(point, "id"));
 }
 
+const struct lsb_ratio lsb_ratios[LSB_RATIOS] = {
+	{ "speedup", "speedup at equal batch", "equal_batch" },
+	{ "speedup_wall", "with load and preprocessing", "equal_batch" },
+	{ "speedup_equal_concurrency", "speedup at equal concurrency", "equal_concurrency" },
+	{ "speedup_equal_cores", "speedup at equal cores", "equal_cores" },
+	{ "batch_gain", "batch gain", "batch_one" },
+};
+
 int lsb_any_point(const json_t *summary, int (*has)(const json_t *point))
 {
 	const json_t *point;
