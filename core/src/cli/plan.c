@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/plan.h"
 #include "launch/choose.h"
+#include "launch/prepare.h"
 #include "plugin/loader.h"
 
 static const char help[] =
@@ -103,29 +104,17 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
 	return 0;
 }
 
-/* PLUGIN of inspect.h. */
-static json_t *plugin_request(const struct lsb_point_plugin *plugin)
-{
-	json_t *options = json_array();
-
-	for (size_t i = 0; i < plugin->n_options; i++)
-		json_array_append_new(options,
-				      json_pack("{s:s, s:s, s:s}", "name", plugin->options[i].name, "value",
-						plugin->options[i].value, "where", plugin->options[i].where));
-	return json_pack("{s:s, s:o}", "name", plugin->name, "options", options);
-}
-
 static json_t *point_request(const struct lsb_point *p, const char *folders)
 {
 	json_t *request = json_pack("{s:s, s:s, s:s, s:o}", "want", "plan", "folders", folders, "base",
-				    p->base, "transport", plugin_request(&p->transport));
+				    p->base, "transport", lsb_prepare_plugin(&p->transport));
 
 	if (!request || p->kind == LSB_CASE_LINK)
 		return request;
 	json_object_set_new(request, "model", json_string(p->model));
 	json_object_set_new(request, "prompts", json_integer(p->distinct));
-	json_object_set_new(request, "backend", plugin_request(&p->backend));
-	json_object_set_new(request, "workload", plugin_request(&p->workload));
+	json_object_set_new(request, "backend", lsb_prepare_plugin(&p->backend));
+	json_object_set_new(request, "workload", lsb_prepare_plugin(&p->workload));
 	return request;
 }
 

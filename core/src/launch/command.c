@@ -85,7 +85,7 @@ void command_take_environment(struct command *c, const char *variable)
 		command_set(c, variable);
 }
 
-int command_start(struct command *c, struct running *l, struct lsb_error *err)
+static int start(struct command *c, struct running *l, struct lsb_error *err)
 {
 	struct lsb_spawn s = {
 		.arguments = (const char *const *)c->words,
@@ -126,7 +126,8 @@ void command_free(struct command *c)
 	*c = (struct command){ 0 };
 }
 
-void command_add_agent(struct command *c, const struct running *l)
+/* What every agent that dials in is called with. */
+static void add_agent(struct command *c, const struct running *l)
 {
 	const struct lsb_site *site = l->what->site;
 	char self[PATH_MAX];
@@ -145,6 +146,24 @@ void command_add_agent(struct command *c, const struct running *l)
 		command_add(c, "--token-file");
 		command_add(c, "%s", site->token_file);
 	}
+}
+
+int command_start_agents(struct running *l, int is_remote,
+			 void (*words)(struct command *c, const struct running *l), struct lsb_error *err)
+{
+	char variable[LSB_SECRET_VARIABLE_BYTES] = "";
+	struct command c = { 0 };
+	int rc = listener_open(l, is_remote, variable, err);
+
+	if (rc == LSB_OK) {
+		command_take_environment(&c, variable);
+		words(&c, l);
+		add_agent(&c, l);
+		rc = start(&c, l, err);
+	}
+	sodium_memzero(variable, sizeof(variable));
+	command_free(&c);
+	return rc;
 }
 
 /* Read up to `bytes` - 1 of what a child prints until its end; it gets VERSION_MS. */

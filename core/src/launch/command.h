@@ -26,12 +26,16 @@ void command_add_words(struct command *c, const char *text);
 void command_take_environment(struct command *c, const char *variable);
 void command_set(struct command *c, const char *variable);
 
-/*
- * Start it as a launcher of the whole launch, its output into the launcher's
- * log, and note the process.
- */
-int command_start(struct command *c, struct running *l, struct lsb_error *err);
 void command_free(struct command *c);
+
+/*
+ * Open the launch's door and start the one program that brings an agent for each
+ * rank, its output into the launcher's log: `words` adds the program and its
+ * arguments, behind which comes what the agents are called with. `is_remote`: they
+ * may dial in from other machines.
+ */
+int command_start_agents(struct running *l, int is_remote,
+			 void (*words)(struct command *c, const struct running *l), struct lsb_error *err);
 
 /*
  * What a program prints, at most `bytes` with its NUL, within ten seconds.
@@ -42,8 +46,5 @@ int command_ask(const char *program, const char *const *arguments, char *out, si
 /* What it says to `option`, "--version" or the like; remembered. */
 int command_ask_version(const char *program, const char *option, char *out, size_t bytes,
 			struct lsb_error *err);
-
-/* Add what every agent that dials in is called with. */
-void command_add_agent(struct command *c, const struct running *l);
 
 #endif

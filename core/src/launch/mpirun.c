@@ -8,7 +8,6 @@
  * different options; a plugin that uses MPI needs the family that it was built
  * with, which [hosts X] `mpirun` chooses.
  */
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,8 +76,8 @@ static int check(const struct lsb_point *point, const char *pmi, struct lsb_erro
 	return rc;
 }
 
-/* "alpha:2,beta:1"; NULL when no hosts are named or memory lacks. */
-static char *list_hosts(const struct running *l)
+/* `option` with "alpha:2,beta:1"; nothing when no hosts are named. */
+static void add_hosts(struct command *c, const struct running *l, const char *option)
 {
 	struct lsb_text list = { 0 };
 
@@ -87,7 +86,12 @@ static char *list_hosts(const struct running *l)
 			n++;
 		lsb_text_add(&list, "%s%s:%d", i ? "," : "", l->what->hosts[i], n);
 	}
-	return list.data;
+	if (list.data) {
+		command_add(c, "%s", option);
+		command_add(c, "%s", list.data);
+	}
+	c->failed |= list.failed;
+	lsb_text_free(&list);
 }
 
 /* Whether ranks may come from other machines: by the host list, or one that mpirun itself finds. */
@@ -113,16 +117,14 @@ static int is_remote(const struct running *l)
 	return nodes && strcmp(nodes, "1") != 0;
 }
 
-static void add_open_mpi(struct command *c, const struct running *l, const char *hosts)
+static void add_open_mpi(struct command *c, const struct running *l)
 {
 	const struct lsb_site *site = l->what->site;
 
+	command_add(c, "%s", program_of(site));
 	command_add(c, "-n");
 	command_add(c, "%d", l->n);
-	if (hosts) {
-		command_add(c, "--host");
-		command_add(c, "%s", hosts);
-	}
+	add_hosts(c, l, "--host");
 	command_add(c, "--oversubscribe"); /* lsbench flags it, and its report says why that matters */
 	command_add(c, "--bind-to");
 	command_add(c, "none");
@@ -140,47 +142,31 @@ static void add_open_mpi(struct command *c, const struct running *l, const char 
 		command_set(c, "OMPI_ALLOW_RUN_AS_ROOT=1");
 		command_set(c, "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
 	}
+	command_add_words(c, site ? site->mpirun_arguments : NULL);
 }
 
-static void add_mpich(struct command *c, const struct running *l, const char *hosts)
+static void add_mpich(struct command *c, const struct running *l)
 {
+	const struct lsb_site *site = l->what->site;
+
+	command_add(c, "%s", program_of(site));
 	command_add(c, "-n");
 	command_add(c, "%d", l->n);
-	if (hosts) {
-		command_add(c, "-hosts");
-		command_add(c, "%s", hosts);
-	}
+	add_hosts(c, l, "-hosts");
 	command_add(c, "-bind-to");
 	command_add(c, "none");
 	command_add(c, "-genvall"); /* the secret's variable among them */
+	command_add_words(c, site ? site->mpirun_arguments : NULL);
 }
 
 static int start(struct running *l, struct lsb_error *err)
 {
-	const struct lsb_site *site = l->what->site;
-	char variable[LSB_SECRET_VARIABLE_BYTES] = "";
-	struct command c = { 0 };
 	enum family family = FAMILY_UNKNOWN;
-	char *hosts = list_hosts(l);
-	int rc = find_family(site, &family, err);
+	const int rc = find_family(l->what->site, &family, err);
 
-	if (rc == LSB_OK)
-		rc = listener_open(l, is_remote(l), variable, err);
-	if (rc == LSB_OK) {
-		command_take_environment(&c, variable);
-		command_add(&c, "%s", program_of(site));
-		if (family == FAMILY_MPICH)
-			add_mpich(&c, l, hosts);
-		else
-			add_open_mpi(&c, l, hosts);
-		command_add_words(&c, site ? site->mpirun_arguments : NULL);
-		command_add_agent(&c, l);
-		rc = command_start(&c, l, err);
-	}
-	sodium_memzero(variable, sizeof(variable));
-	command_free(&c);
-	free(hosts);
-	return rc;
+	return rc ? rc
+		  : command_start_agents(l, is_remote(l), family == FAMILY_MPICH ? add_mpich : add_open_mpi,
+					 err);
 }
 
 const struct lsb_launcher lsb_launcher_mpirun = { .name = "mpirun",

@@ -12,6 +12,7 @@
 #include "launch/memory.h"
 #include "launch/layers.h"
 #include "launch/provenance.h"
+#include "measure/summary.h"
 #include "plugin/inspect.h"
 
 enum { PLAN_TIMEOUT_MS = 60000, RECORDS_MAX = 1 << 22, LINK_BYTES_MAX = 16 << 20 };
@@ -26,7 +27,7 @@ struct preparing {
 
 /* --- asking --- */
 
-static json_t *plugin_json(const struct lsb_point_plugin *p)
+json_t *lsb_prepare_plugin(const struct lsb_point_plugin *p)
 {
 	json_t *options = json_array();
 
@@ -64,13 +65,13 @@ static const json_t *ask(struct preparing *p, json_t *question)
 static const json_t *ask_plan(struct preparing *p, const struct lsb_point *point, struct lsb_error *err)
 {
 	const int is_link = point->kind == LSB_CASE_LINK;
-	const json_t *answer =
-		ask(p, json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o}", "want", "plan", "folders",
-				 p->out->folders, "base", point->base, "model", point->model, "prompts",
-				 (json_int_t)point->distinct, "backend",
-				 point->model ? plugin_json(&point->backend) : json_null(), "transport",
-				 point->nodes > 1 ? plugin_json(&point->transport) : json_null(), "workload",
-				 is_link ? json_null() : plugin_json(&point->workload)));
+	const json_t *answer = ask(
+		p, json_pack("{s:s, s:s, s:s?, s:s?, s:I, s:o, s:o, s:o}", "want", "plan", "folders",
+			     p->out->folders, "base", point->base, "model", point->model, "prompts",
+			     (json_int_t)point->distinct, "backend",
+			     point->model ? lsb_prepare_plugin(&point->backend) : json_null(), "transport",
+			     point->nodes > 1 ? lsb_prepare_plugin(&point->transport) : json_null(),
+			     "workload", is_link ? json_null() : lsb_prepare_plugin(&point->workload)));
 
 	if (!answer) {
 		lsb_fail(err, LSB_ENOMEM, 0, "no memory to ask about plugins");
@@ -92,9 +93,10 @@ static const json_t *ask_costs(struct preparing *p, const struct lsb_point *poin
 
 	if (!question)
 		return NULL;
-	json_object_update_new(question, json_pack("{s:s, s:s, s:s?, s:s, s:o}", "want", "costs", "folders",
-						   p->out->folders, "base", point->base, "model",
-						   point->model, "backend", plugin_json(&point->backend)));
+	json_object_update_new(question,
+			       json_pack("{s:s, s:s, s:s?, s:s, s:o}", "want", "costs", "folders",
+					 p->out->folders, "base", point->base, "model", point->model,
+					 "backend", lsb_prepare_plugin(&point->backend)));
 	return ask(p, question);
 }
 
@@ -156,26 +158,10 @@ static int choose_context(const struct lsb_point *point, const json_t *model, co
 	return LSB_OK;
 }
 
-/* The point in the first line of the journal that is gone on with; NULL: there is none. */
-static const json_t *recorded_point(const json_t *before, const char *id)
-{
-	const json_t *point;
-	size_t i;
-
-	json_array_foreach(json_object_get(before, "points"), i, point)
-	{
-		const char *its = json_string_value(json_object_get(point, "id"));
-
-		if (its && strcmp(its, id) == 0)
-			return point;
-	}
-	return NULL;
-}
-
 static int choose_layers(struct preparing *p, struct lsb_prepared_point *to, const json_t *answer,
 			 const struct lengths *l, struct lsb_error *err)
 {
-	const json_t *recorded = recorded_point(p->before, to->point->id);
+	const json_t *recorded = lsb_summary_point(p->before, to->point->id);
 	const json_t *costs = recorded ? NULL : ask_costs(p, to->point, answer, &l->mean, to->cpus);
 
 	return lsb_layers_choose(to->point, answer, &l->mean, costs, recorded, to->layers, &to->split, err);

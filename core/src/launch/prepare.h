@@ -59,4 +59,7 @@ void lsb_prepared_free(struct lsb_prepared *p);
 void lsb_prepared_job(const struct lsb_prepared *p, const struct lsb_prepared_point *point, uint32_t rank,
 		      const uint8_t nonce[16], struct lsb_job *out);
 
+/* PLUGIN of plugin/inspect.h. New reference, NULL when it is not UTF-8. */
+json_t *lsb_prepare_plugin(const struct lsb_point_plugin *plugin);
+
 #endif

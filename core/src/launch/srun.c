@@ -10,7 +10,6 @@
  * transport-mpi finds and refuses. By default srun waits forever for the others
  * when one task has died: it is told not to.
  */
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,47 +75,42 @@ static int check(const struct lsb_point *point, const char *pmi, struct lsb_erro
 	return rc ? rc : check_mpi(point, pmi, err);
 }
 
-/* "alpha,beta": each host once; NULL when none are named. */
-static char *list_hosts(const struct running *l)
+/* "--nodelist=alpha,beta", each host once; nothing when none are named. */
+static void add_hosts(struct command *c, const struct running *l)
 {
 	struct lsb_text list = { 0 };
 
 	for (int32_t i = 0; l->what->hosts && i < l->n; i++)
 		if (i == 0 || strcmp(l->what->hosts[i], l->what->hosts[i - 1]) != 0)
 			lsb_text_add(&list, "%s%s", i ? "," : "", l->what->hosts[i]);
-	return list.data;
+	if (list.data)
+		command_add(c, "--nodelist=%s", list.data);
+	c->failed |= list.failed;
+	lsb_text_free(&list);
+}
+
+static void add_srun(struct command *c, const struct running *l)
+{
+	const struct lsb_site *site = l->what->site;
+
+	command_add(c, "srun");
+	command_add(c, "--ntasks=%d", l->n);
+	add_hosts(c, l);
+	command_add(c, "--mpi=%s", mpi_of(site, l->what->pmi));
+	command_add(c, "--kill-on-bad-exit=1");
+	command_add(c, "--wait=10");
+	command_add(c, "--cpu-bind=none");
+	command_add(c, "--overlap");	/* the controller may be a step itself */
+	command_add(c, "--export=ALL"); /* the secret is among them */
+	command_add(c, "--input=none");
+	command_add_words(c, site ? site->srun_arguments : NULL);
 }
 
 static int start(struct running *l, struct lsb_error *err)
 {
-	const struct lsb_site *site = l->what->site;
 	const char *nodes = getenv("SLURM_JOB_NUM_NODES");
-	const int is_remote = l->what->hosts || !nodes || strcmp(nodes, "1") != 0;
-	char variable[LSB_SECRET_VARIABLE_BYTES] = "", *hosts = list_hosts(l);
-	struct command c = { 0 };
-	int rc = listener_open(l, is_remote, variable, err);
 
-	if (rc == LSB_OK) {
-		command_take_environment(&c, variable);
-		command_add(&c, "srun");
-		command_add(&c, "--ntasks=%d", l->n);
-		if (hosts)
-			command_add(&c, "--nodelist=%s", hosts);
-		command_add(&c, "--mpi=%s", mpi_of(site, l->what->pmi));
-		command_add(&c, "--kill-on-bad-exit=1");
-		command_add(&c, "--wait=10");
-		command_add(&c, "--cpu-bind=none");
-		command_add(&c, "--overlap");	 /* the controller may be a step itself */
-		command_add(&c, "--export=ALL"); /* the secret is among them */
-		command_add(&c, "--input=none");
-		command_add_words(&c, site ? site->srun_arguments : NULL);
-		command_add_agent(&c, l);
-		rc = command_start(&c, l, err);
-	}
-	sodium_memzero(variable, sizeof(variable));
-	command_free(&c);
-	free(hosts);
-	return rc;
+	return command_start_agents(l, l->what->hosts || !nodes || strcmp(nodes, "1") != 0, add_srun, err);
 }
 
 const struct lsb_launcher lsb_launcher_srun = { .name = "srun",

@@ -19,7 +19,7 @@
  */
 int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out, struct lsb_error *err);
 
-/* A point of a summary by id; NULL when there is none. */
+/* A point of a summary, or of a journal's first line, by id; NULL when there is none. */
 json_t *lsb_summary_point(const json_t *summary, const char *id);
 
 #endif
