@@ -8,6 +8,7 @@
 #include "base/base.h"
 #include "measure/compare_parts.h"
 #include "measure/launch_measure.h"
+#include "measure/look.h"
 #include "measure/scaling.h"
 #include "measure/summary.h"
 #include "measure/verdict.h"
@@ -19,12 +20,6 @@ static const char *text(const json_t *object, const char *key)
 	const char *value = json_string_value(json_object_get(object, key));
 
 	return value ? value : "";
-}
-
-static double median_of(const json_t *point, const char *metric)
-{
-	return json_number_value(
-		json_object_get(json_object_get(json_object_get(point, "metrics"), metric), "median"));
 }
 
 /* --- what forbids a verdict ------------------------------------------------------------ */
@@ -68,7 +63,7 @@ static int differ_in_work(const struct lsb_pair *pair)
 	static const char *const tokens[] = { "prompt_tokens", "generated_tokens" };
 
 	for (size_t i = 0; i < LSB_COUNT(tokens); i++) {
-		const double a = median_of(pair->a, tokens[i]), b = median_of(pair->b, tokens[i]);
+		const double a = lsb_look_median(pair->a, tokens[i]), b = lsb_look_median(pair->b, tokens[i]);
 
 		if (fabs(a - b) > EQUAL_WORK * fmax(a, b))
 			return 1;

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "measure/devices.h"
+#include "measure/look.h"
 #include "measure/open_loop.h"
 #include "measure/statistics.h"
 
@@ -42,11 +43,6 @@ void lsb_point_flag_more(json_t *point, const char *flag, const char *reason)
 	both = json_sprintf("%s; %s", before, reason);
 	if (both)
 		json_object_set_new(json_object_get(point, "flag_reasons"), flag, both);
-}
-
-static double number(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
 }
 
 static void flag_bimodal(json_t *point)
@@ -101,13 +97,14 @@ static void flag_ledger(json_t *point)
 
 	json_array_foreach(json_object_get(point, "ledger"), i, row)
 	{
-		const double share = fabs(number(row, "unattributed_s")) / number(row, "wall_s");
+		const double share =
+			fabs(lsb_look_number(row, "unattributed_s")) / lsb_look_number(row, "wall_s");
 
 		worst = share > worst ? share : worst;
 	}
 	json_array_foreach(json_object_get(point, "ranks"), i, rank)
 	{
-		lost += number(rank, "records_lost");
+		lost += lsb_look_number(rank, "records_lost");
 	}
 	if (worst > UNATTRIBUTED) {
 		why = lsb_format("%.1f %% of a rank's time is unattributed, more than %.0f %%", worst * 100,
@@ -131,20 +128,20 @@ static void flag_clocks(json_t *point)
 
 	json_array_foreach(json_object_get(point, "clocks"), i, clock)
 	{
-		const double early = number(clock, "misordered");
+		const double early = lsb_look_number(clock, "misordered");
 
 		if (!json_is_true(json_object_get(clock, "known"))) {
 			why = lsb_format("nothing is known of the clock of rank %.0f: its waiting and "
 					 "transfers may be "
 					 "wrong by any time",
-					 number(clock, "rank"));
+					 lsb_look_number(clock, "rank"));
 			lsb_point_flag(point, "clocks_unknown", why ? why : "");
 			free(why);
 		} else if (early > 0 && json_is_true(json_object_get(clock, "shared"))) {
 			why = lsb_format(
 				"%.0f messages to rank %.0f arrived before they were sent, though the ranks "
 				"are taken to share a clock",
-				early, number(clock, "rank"));
+				early, lsb_look_number(clock, "rank"));
 			lsb_point_flag(point, "clocks_disagree", why ? why : "");
 			free(why);
 		}
@@ -153,8 +150,8 @@ static void flag_clocks(json_t *point)
 
 static void flag_recording(json_t *point)
 {
-	const double share =
-		number(json_object_get(json_object_get(point, "metrics"), "recording_share"), "median");
+	const double share = lsb_look_number(
+		json_object_get(json_object_get(point, "metrics"), "recording_share"), "median");
 	char *why;
 
 	if (!(share > RECORDING))
@@ -196,7 +193,7 @@ static void flag_disturbed(json_t *point)
 static void flag_not_sustained(json_t *point)
 {
 	const json_t *metrics = json_object_get(point, "metrics");
-	const double growth = number(json_object_get(metrics, "queue_growth"), "median");
+	const double growth = lsb_look_number(json_object_get(metrics, "queue_growth"), "median");
 	char *why;
 
 	if (!(growth > LSB_QUEUE_GROWTH))
@@ -204,8 +201,8 @@ static void flag_not_sustained(json_t *point)
 	why = lsb_format(
 		"%.3g requests/s were offered and %.3g/s answered: the queue grew by %.2f s a second, "
 		"so latencies are of this length of run only",
-		number(json_object_get(metrics, "offered_rps"), "median"),
-		number(json_object_get(metrics, "achieved_rps"), "median"), growth);
+		lsb_look_number(json_object_get(metrics, "offered_rps"), "median"),
+		lsb_look_number(json_object_get(metrics, "achieved_rps"), "median"), growth);
 	lsb_point_flag(point, "not_sustained", why ? why : "");
 	free(why);
 }
@@ -229,8 +226,8 @@ static void flag_failed_requests(json_t *point)
 		return;
 	why = lsb_format("requests failed: %.0f of %.0f in all launches, and in the worst one only %.1f %% "
 			 "completed%s%s",
-			 number(requests, "failed"), number(requests, "issued"), least * 100,
-			 reason ? "; " : "", reason ? reason : "");
+			 lsb_look_number(requests, "failed"), lsb_look_number(requests, "issued"),
+			 least * 100, reason ? "; " : "", reason ? reason : "");
 	lsb_point_flag(point, "failed_requests", why ? why : "");
 	free(why);
 }
@@ -248,7 +245,7 @@ static void flag_poor_answers(json_t *point)
 	struct lsb_text why = { 0 };
 
 	for (size_t i = 0; stop && strcmp(stop, "eos") == 0 && i < LSB_COUNT(shares); i++) {
-		const double share = number(json_object_get(metrics, shares[i].metric), "median");
+		const double share = lsb_look_number(json_object_get(metrics, shares[i].metric), "median");
 
 		if (share > POOR)
 			lsb_text_add(&why, "%s%.0f %% of the answers %s", why.length ? ", " : "", share * 100,

@@ -5,14 +5,10 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "measure/look.h"
 #include "measure/open_loop.h"
 #include "measure/replay.h"
 #include "measure/settle.h"
-
-static double number(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
 
 static uint64_t integer(const json_t *object, const char *key)
 {
@@ -69,8 +65,9 @@ int lsb_pipeline_of(const json_t *ranks, const struct lsb_rank_records *records,
  */
 static double bytes_read(const json_t *rank, const struct lsb_rank_records *records, int is_last)
 {
-	const double layers = number(json_object_get(rank, "layers"), "count");
-	const double a_step = layers * number(rank, "layer_bytes"), head = number(rank, "head_bytes");
+	const double layers = lsb_look_number(json_object_get(rank, "layers"), "count");
+	const double a_step = layers * lsb_look_number(rank, "layer_bytes"),
+		     head = lsb_look_number(rank, "head_bytes");
 	double bytes = 0;
 
 	for (size_t i = 0; i < records->n; i++)
@@ -276,7 +273,8 @@ int lsb_launch_ledger(const json_t *point, const json_t *ranks, const struct lsb
 	json_object_set_new(line, "settled", all.n_judged ? json_boolean(all.n_unsettled == 0) : json_null());
 	if (all.n_unreplayed == 0) {
 		set(metrics, "replay_s", all.replay_s);
-		set(metrics, "replay_tokens_per_s", number(metrics, "generated_tokens") / all.replay_s);
+		set(metrics, "replay_tokens_per_s",
+		    lsb_look_number(metrics, "generated_tokens") / all.replay_s);
 	}
 	return LSB_OK;
 }

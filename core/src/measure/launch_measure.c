@@ -14,6 +14,7 @@
 #include "measure/launch_ledger.h"
 #include "measure/launch_replicas.h"
 #include "measure/links.h"
+#include "measure/look.h"
 #include "measure/open_loop.h"
 #include "measure/slo.h"
 #include "measure/stage_times.h"
@@ -35,11 +36,6 @@ struct totals {
 	struct lsb_text ids;	   /* all generated ids in request order, as text, for the digest */
 	int failed;		   /* out of memory */
 };
-
-static double number(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
 
 static uint64_t integer(const json_t *object, const char *key)
 {
@@ -84,11 +80,11 @@ static void add_request(struct totals *t, const json_t *request)
 	const json_t *times = json_object_get(request, "token_ns");
 	const uint64_t arrival = integer(request, "arrival_ns"), first = integer(request, "first_ns");
 	const uint64_t last = integer(request, "last_ns");
-	const double generated = number(request, "generated_tokens");
+	const double generated = lsb_look_number(request, "generated_tokens");
 
 	t->completed++;
 	t->generated += generated;
-	t->prompted += number(request, "prompt_tokens");
+	t->prompted += lsb_look_number(request, "prompt_tokens");
 	series_add(t, &t->ttft, seconds_between(arrival, first));
 	series_add(t, &t->e2e, seconds_between(arrival, last));
 	if (json_is_integer(json_object_get(request, "admitted_ns"))) /* not in old journals */
@@ -244,8 +240,8 @@ static double largest(const json_t *ranks, const char *key)
 
 	json_array_foreach(ranks, r, rank)
 	{
-		if (number(rank, key) > most)
-			most = number(rank, key);
+		if (lsb_look_number(rank, key) > most)
+			most = lsb_look_number(rank, key);
 	}
 	return most;
 }
@@ -258,7 +254,7 @@ static double sum(const json_t *ranks, const char *key)
 
 	json_array_foreach(ranks, r, rank)
 	{
-		all += number(rank, key);
+		all += lsb_look_number(rank, key);
 	}
 	return all;
 }
@@ -272,7 +268,7 @@ static double slowest_start(const json_t *ranks)
 
 	json_array_foreach(ranks, r, rank)
 	{
-		const double start = number(rank, "load_s") + number(rank, "preprocess_s");
+		const double start = lsb_look_number(rank, "load_s") + lsb_look_number(rank, "preprocess_s");
 
 		most = start > most ? start : most;
 	}
@@ -288,9 +284,10 @@ static void set_recording(json_t *metrics, const json_t *ranks)
 
 	json_array_foreach(ranks, r, rank)
 	{
-		const double run_s = number(rank, "run_s");
-		const double share =
-			run_s > 0 ? number(rank, "records") * number(rank, "record_ns") * 1e-9 / run_s : 0;
+		const double run_s = lsb_look_number(rank, "run_s");
+		const double share = run_s > 0 ? lsb_look_number(rank, "records") *
+							 lsb_look_number(rank, "record_ns") * 1e-9 / run_s
+					       : 0;
 
 		most = share > most ? share : most;
 	}
@@ -308,10 +305,10 @@ static void set_runqueue(json_t *metrics, const json_t *ranks)
 
 	json_array_foreach(ranks, r, rank)
 	{
-		const double run_s = number(rank, "run_s");
+		const double run_s = lsb_look_number(rank, "run_s");
 
 		if (run_s > 0 && json_is_number(json_object_get(rank, "runqueue_s")))
-			most = fmax(most, number(rank, "runqueue_s") / run_s);
+			most = fmax(most, lsb_look_number(rank, "runqueue_s") / run_s);
 	}
 	if (most >= 0)
 		set(metrics, "runqueue_share", most);

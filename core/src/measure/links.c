@@ -6,12 +6,8 @@
 
 #include "base/base.h"
 #include "measure/loggp.h"
+#include "measure/look.h"
 #include "measure/statistics.h"
-
-static double number(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
 
 /* --- one launch --- */
 
@@ -36,7 +32,7 @@ static double mean_over_pairs(const json_t *ranks, size_t at, size_t n_sizes, co
 		const json_t *rows = json_object_get(rank, "links");
 
 		for (size_t i = at; i < json_array_size(rows); i += n_sizes) {
-			sum += number(json_array_get(rows, i), key);
+			sum += lsb_look_number(json_array_get(rows, i), key);
 			n++;
 		}
 	}
@@ -65,7 +61,8 @@ static int check_rows(const json_t *ranks, size_t *n_sizes, struct lsb_error *er
 		{
 			if (!json_equal(json_object_get(row, "bytes"),
 					json_object_get(json_array_get(first, i % *n_sizes), "bytes")) ||
-			    !(number(row, "latency_mean_s") > 0) || !(number(row, "bytes") >= 1))
+			    !(lsb_look_number(row, "latency_mean_s") > 0) ||
+			    !(lsb_look_number(row, "bytes") >= 1))
 				return lsb_fail(err, LSB_EPEER, 0,
 						"rank %zu: row %zu of its links cannot be used", r, i);
 		}
@@ -85,9 +82,13 @@ int lsb_links_measure(const json_t *ranks, json_t *metrics, struct lsb_error *er
 	for (size_t i = 0; i < json_array_size(ranks); i++) {
 		const json_t *rank = json_array_get(ranks, i);
 
-		run_s = number(rank, "run_s") > run_s ? number(rank, "run_s") : run_s;
-		peak = number(rank, "peak_memory_bytes") > peak ? number(rank, "peak_memory_bytes") : peak;
-		connect_s = number(rank, "connect_s") > connect_s ? number(rank, "connect_s") : connect_s;
+		run_s = lsb_look_number(rank, "run_s") > run_s ? lsb_look_number(rank, "run_s") : run_s;
+		peak = lsb_look_number(rank, "peak_memory_bytes") > peak
+			       ? lsb_look_number(rank, "peak_memory_bytes")
+			       : peak;
+		connect_s = lsb_look_number(rank, "connect_s") > connect_s
+				    ? lsb_look_number(rank, "connect_s")
+				    : connect_s;
 	}
 	json_object_set_new(metrics, "run_s", json_real(run_s));
 	json_object_set_new(metrics, "connect_s", json_real(connect_s));
@@ -128,8 +129,7 @@ static json_t *estimate(const json_t *launches, size_t r, size_t i, const char *
 {
 	const size_t n = json_array_size(launches);
 	double *values = calloc(n + 1, sizeof(*values));
-	struct lsb_interval interval;
-	json_t *ci = NULL, *out = NULL;
+	json_t *out = NULL;
 	size_t k = 0;
 
 	for (; values && k < n; k++) {
@@ -143,10 +143,8 @@ static json_t *estimate(const json_t *launches, size_t r, size_t i, const char *
 	}
 	if (values && n && k == n) {
 		lsb_sort(values, n);
-		if (lsb_median_interval(values, n, 0.95, &interval) == 0)
-			ci = json_pack("[f, f]", interval.lo, interval.hi);
 		out = json_pack("{s:f, s:o, s:I}", "median", lsb_median(values, n), "ci95",
-				ci ? ci : json_null(), "n", (json_int_t)n);
+				lsb_look_interval(values, n), "n", (json_int_t)n);
 	}
 	free(values);
 	return out ? out : json_null();
@@ -162,10 +160,10 @@ static json_t *loggp_json(const json_t *sizes)
 	for (size_t i = 0; samples && i < n; i++) {
 		const json_t *row = json_array_get(sizes, i);
 
-		samples[i].bytes = number(row, "bytes");
-		samples[i].latency_s = number(json_object_get(row, "latency_s"), "median");
-		samples[i].send_s = number(json_object_get(row, "send_s"), "median");
-		samples[i].messages_per_s = number(json_object_get(row, "messages_per_s"), "median");
+		samples[i].bytes = lsb_look_number(row, "bytes");
+		samples[i].latency_s = lsb_look_number(json_object_get(row, "latency_s"), "median");
+		samples[i].send_s = lsb_look_number(json_object_get(row, "send_s"), "median");
+		samples[i].messages_per_s = lsb_look_number(json_object_get(row, "messages_per_s"), "median");
 	}
 	if (samples && lsb_loggp_fit(samples, n, &fit) == 0)
 		out = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "start_s", fit.start_s, "latency_s",

@@ -6,6 +6,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "measure/statistics.h"
+
 /* A number of an object; 0 when it is absent, so that sums may pass over it. */
 static inline double lsb_look_number(const json_t *object, const char *key)
 {
@@ -49,6 +51,15 @@ static inline const json_t *lsb_look_scaling(const json_t *point, const char *na
 static inline const json_t *lsb_look_end(const json_t *estimate, size_t which)
 {
 	return json_array_get(json_object_get(estimate, "ci95"), which);
+}
+
+/* "ci95" of the median of `n` sorted values: [lo, hi], or null where they are too few. New reference. */
+static inline json_t *lsb_look_interval(const double *sorted, size_t n)
+{
+	struct lsb_interval ci;
+
+	return lsb_median_interval(sorted, n, 0.95, &ci) == 0 ? json_pack("[f, f]", ci.lo, ci.hi)
+							      : json_null();
 }
 
 /* The point has launches that went well. */

@@ -92,15 +92,13 @@ static json_t *term_json(const struct pair *pairs, size_t n, const struct pair *
 {
 	const double lost_s = typical->lost_s[term], run_s = typical->run_s;
 	double *shares = malloc((n + 1) * sizeof(*shares));
-	struct lsb_interval interval;
 	json_t *ci = NULL;
 
 	for (size_t i = 0; shares && i < n; i++)
 		shares[i] = pairs[i].lost_s[term] / pairs[i].run_s;
 	if (shares) {
 		lsb_sort(shares, n);
-		if (lsb_median_interval(shares, n, 0.95, &interval) == 0)
-			ci = json_pack("[f, f]", interval.lo, interval.hi);
+		ci = lsb_look_interval(shares, n);
 	}
 	free(shares);
 	return json_pack("{s:s, s:s, s:f, s:f, s:f, s:o, s:o}", "name", terms[term].name, "words", words, "s",

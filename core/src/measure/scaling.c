@@ -13,25 +13,11 @@
 #include "base/base.h"
 #include "measure/flags.h"
 #include "measure/launch_measure.h"
+#include "measure/look.h"
 #include "measure/statistics.h"
 #include "measure/summary.h"
 
 #define EQUAL_WORK 0.005 /* relative difference in tokens that still counts as the same work */
-
-static const json_t *metric(const json_t *point, const char *name)
-{
-	return json_object_get(json_object_get(point, "metrics"), name);
-}
-
-static double number(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
-
-static double median_of(const json_t *point, const char *name)
-{
-	return number(metric(point, name), "median");
-}
 
 /* {"value", "ci95": [lo, hi] or null} */
 static json_t *ratio_json(double value, const struct lsb_interval *interval)
@@ -47,7 +33,7 @@ static json_t *scaled(const json_t *ratio, double factor)
 	const struct lsb_interval interval = { .lo = json_number_value(json_array_get(ci, 0)) * factor,
 					       .hi = json_number_value(json_array_get(ci, 1)) * factor };
 
-	return ratio_json(number(ratio, "value") * factor, json_is_array(ci) ? &interval : NULL);
+	return ratio_json(lsb_look_number(ratio, "value") * factor, json_is_array(ci) ? &interval : NULL);
 }
 
 /* What is divided by what: a metric of the point and one of its baseline. */
@@ -73,8 +59,8 @@ static double *numbers(const json_t *list, size_t n)
  */
 static json_t *paired(const json_t *point, const json_t *baseline, const struct comparison *how)
 {
-	const json_t *mine = json_object_get(metric(point, how->point), "samples");
-	const json_t *theirs = json_object_get(metric(baseline, how->baseline), "samples");
+	const json_t *mine = json_object_get(lsb_look_metric(point, how->point), "samples");
+	const json_t *theirs = json_object_get(lsb_look_metric(baseline, how->baseline), "samples");
 	const size_t n_mine = json_array_size(mine), n_theirs = json_array_size(theirs);
 	double *my_rounds = numbers(json_object_get(point, "rounds"), n_mine),
 	       *their_rounds = numbers(json_object_get(baseline, "rounds"), n_theirs);
@@ -121,7 +107,7 @@ static void describe_baseline(json_t *scaling, const char *key, const json_t *ba
 	json_object_set_new(json_object_get(scaling, "baselines"), key,
 			    json_pack("{s:O, s:O?, s:s, s:f, s:s}", "id", json_object_get(baseline, "id"),
 				      "label", json_object_get(baseline, "label"), "metric", metric_name,
-				      "value", median_of(baseline, metric_name), "unit",
+				      "value", lsb_look_median(baseline, metric_name), "unit",
 				      lsb_metric_unit(metric_name)));
 }
 
@@ -131,7 +117,7 @@ static void describe_ratio(json_t *ratio, const json_t *baseline, const struct c
 	json_object_set(ratio, "baseline", json_object_get(baseline, "id"));
 	json_object_set_new(ratio, "formula", json_string(how->formula));
 	json_object_set_new(ratio, "metric", json_string(how->baseline));
-	json_object_set_new(ratio, "baseline_value", json_real(median_of(baseline, how->baseline)));
+	json_object_set_new(ratio, "baseline_value", json_real(lsb_look_median(baseline, how->baseline)));
 }
 
 /* The ratio `name` against baselines.KEY, when there is such a baseline that is not the point itself. */
@@ -164,11 +150,13 @@ static char *unequal_work(const json_t *point, const json_t *baseline)
 {
 	static const char *const names[] = { "prompt_tokens", "generated_tokens" };
 	const double times =
-		number(baseline, "prompts") > 0 ? number(point, "prompts") / number(baseline, "prompts") : 1;
+		lsb_look_number(baseline, "prompts") > 0
+			? lsb_look_number(point, "prompts") / lsb_look_number(baseline, "prompts")
+			: 1;
 
 	for (size_t i = 0; i < LSB_COUNT(names); i++) {
-		const double mine = median_of(point, names[i]),
-			     theirs = median_of(baseline, names[i]) * times;
+		const double mine = lsb_look_median(point, names[i]),
+			     theirs = lsb_look_median(baseline, names[i]) * times;
 
 		if (differs(mine, theirs))
 			return lsb_format("%s: %.0f here, %.0f expected from the baseline", names[i], mine,
@@ -189,7 +177,7 @@ static const char *wait_mode(const json_t *point)
 {
 	const char *told = lsb_wait_mode_told(point);
 
-	if (number(point, "nodes") < 2)
+	if (lsb_look_number(point, "nodes") < 2)
 		return NULL;
 	return told ? told
 		    : json_string_value(json_object_get(json_object_get(point, "params"), "transport.wait"));
@@ -253,7 +241,7 @@ static void add_efficiency(json_t *point, const json_t *baseline, double nodes, 
 		json_object_set_new(scaling, "no_efficiency", json_string(why));
 	} else {
 		json_object_set_new(scaling, "efficiency", scaled(speedup, 1 / nodes));
-		add_karp_flatt(number(speedup, "value"), nodes, scaling);
+		add_karp_flatt(lsb_look_number(speedup, "value"), nodes, scaling);
 	}
 	free(unequal);
 	free(crowded);
@@ -274,9 +262,9 @@ static void add_bound(const json_t *point, const json_t *baseline, const struct 
 		return;
 	json_object_set_new(best, "kind", json_string("replayed schedule"));
 	json_object_set_new(scaling, "bound", best);
-	json_object_set_new(
-		scaling, "bound_share",
-		json_real(number(json_object_get(scaling, "speedup"), "value") / number(best, "value")));
+	json_object_set_new(scaling, "bound_share",
+			    json_real(lsb_look_number(json_object_get(scaling, "speedup"), "value") /
+				      lsb_look_number(best, "value")));
 }
 
 /* --- points --- */
@@ -304,7 +292,7 @@ static const struct comparison *comparison_of(const char *kind)
 /* Gain over batch 1 at equal nodes, and how much of the possible gain that is. */
 static void add_batch_gain(const json_t *entry, const json_t *summary, const json_t *point, json_t *scaling)
 {
-	const double prompts = number(entry, "prompts"), batch = number(entry, "batch");
+	const double prompts = lsb_look_number(entry, "prompts"), batch = lsb_look_number(entry, "batch");
 	const char *batching =
 		json_string_value(json_object_get(json_object_get(entry, "params"), "batching"));
 	const int is_continuous = batching && strcmp(batching, "continuous") == 0;
@@ -323,7 +311,7 @@ static void add_point(const json_t *entry, const json_t *summary, json_t *point)
 {
 	const char *kind = json_string_value(json_object_get(entry, "kind"));
 	const json_t *baseline = baseline_of(entry, summary, "equal_batch");
-	const double nodes = number(entry, "nodes");
+	const double nodes = lsb_look_number(entry, "nodes");
 	const struct comparison *how;
 	json_t *scaling, *speedup;
 

@@ -15,6 +15,7 @@
 #include "measure/fit.h"
 #include "measure/flags.h"
 #include "measure/launch_measure.h"
+#include "measure/look.h"
 #include "measure/losses.h"
 #include "measure/knee.h"
 #include "measure/links.h"
@@ -45,30 +46,20 @@ json_t *lsb_summary_point(const json_t *summary, const char *id)
 	return NULL;
 }
 
-static int has_text(const json_t *object, const char *key, const char *text)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-
-	return value && strcmp(value, text) == 0;
-}
-
 /* {"median", "ci95", "n", "unit", "samples"} of `n` values in the order of their rounds. New reference. */
 static json_t *metric_json(const char *name, const double *values, size_t n)
 {
 	double *sorted = malloc((n + 1) * sizeof(*sorted));
-	json_t *samples = json_array(), *ci = NULL, *out = NULL;
-	struct lsb_interval interval;
+	json_t *samples = json_array(), *out = NULL;
 
 	if (sorted && n) {
 		memcpy(sorted, values, n * sizeof(*sorted));
 		lsb_sort(sorted, n);
 		for (size_t i = 0; i < n; i++)
 			json_array_append_new(samples, json_real(values[i]));
-		if (lsb_median_interval(sorted, n, 0.95, &interval) == 0)
-			ci = json_pack("[f, f]", interval.lo, interval.hi);
 		out = json_pack("{s:f, s:o, s:I, s:s, s:O}", "median", lsb_median(sorted, n), "ci95",
-				ci ? ci : json_null(), "n", (json_int_t)n, "unit", lsb_metric_unit(name),
-				"samples", samples);
+				lsb_look_interval(sorted, n), "n", (json_int_t)n, "unit",
+				lsb_metric_unit(name), "samples", samples);
 	}
 	json_decref(samples);
 	free(sorted);
@@ -239,7 +230,7 @@ static void add_measurements(json_t *point, const json_t *ok, const json_t *peak
 	json_object_set_new(point, "symmetry", lsb_symmetry_json(point, ok));
 	json_object_set_new(point, "cold", lsb_cold_json(point, ok));
 	lsb_outputs_add(point, ok);
-	if (has_text(point, "kind", "link"))
+	if (lsb_look_is(point, "kind", "link"))
 		json_object_set_new(point, "links", lsb_links_summary(ok));
 }
 
@@ -278,7 +269,7 @@ static int was_interrupted(const json_t *launches)
 {
 	const size_t n = json_array_size(launches);
 
-	return n && has_text(json_array_get(launches, n - 1), "status", "interrupted");
+	return n && lsb_look_is(json_array_get(launches, n - 1), "status", "interrupted");
 }
 
 int lsb_summary_build(const json_t *header, const json_t *launches, json_t **out, struct lsb_error *err)
