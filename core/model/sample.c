@@ -14,6 +14,7 @@
 #include "sample.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "random_mix.h"
@@ -23,15 +24,33 @@ float lsb_uniform(uint64_t seed, uint64_t request, uint64_t position)
 	return (float)(lsb_mix_counters(seed, request, position) >> 40) * 0x1p-24f;
 }
 
+enum { BLOCK = 64 };
+
+static bool any_above(const float *logits, float most)
+{
+	int found = 0;
+
+	for (uint32_t i = 0; i < BLOCK; i++) /* no exit on the way, so that it becomes vector code */
+		found |= logits[i] > most;
+	return found;
+}
+
+/* A block that holds no new maximum, as nearly all do not, is passed over at once. */
 static uint32_t largest(const float *logits, uint32_t vocab)
 {
 	uint32_t best = 0;
 	float most = -INFINITY;
 
-	for (uint32_t i = 0; i < vocab; i++) {
-		if (logits[i] > most) {
-			most = logits[i];
-			best = i;
+	for (uint32_t from = 0; from < vocab; from += BLOCK) {
+		const uint32_t n = vocab - from < BLOCK ? vocab - from : BLOCK;
+
+		if (n == BLOCK && !any_above(logits + from, most))
+			continue;
+		for (uint32_t i = from; i < from + n; i++) {
+			if (logits[i] > most) {
+				most = logits[i];
+				best = i;
+			}
 		}
 	}
 	return best;

@@ -20,6 +20,7 @@ enum {
 	TILE_MOST = 256,
 	TILE_LEAST = 16,
 	LOGIT_BYTES = 16 << 20, /* of logits at a time; more outputs go in several groups */
+	FETCH_BYTES = 4 << 10,	/* of keys: attention asks for the rest itself */
 };
 
 /* --- open and close --------------------------------------------------------- */
@@ -281,6 +282,16 @@ static void rope_and_cache(const struct lane *a, const struct cpu_layer *l, size
 	}
 }
 
+/* Ask for the keys with which a unit of attention begins. */
+static void fetch_keys(const struct lane *a, size_t layer, uint32_t slot, size_t head)
+{
+	const char *keys = (const char *)cpu_kv_keys(&a->b->kv, layer, slot, head);
+	const size_t bytes = a->b->kv.head_stride * sizeof(uint16_t);
+
+	for (size_t i = 0; i < bytes && i < FETCH_BYTES; i += CPU_LINE)
+		__builtin_prefetch(keys + i, 0, 2); /* to the second-level cache */
+}
+
 static void attend(const struct lane *a, size_t layer)
 {
 	const struct lsb_hparams *hp = &a->b->hp;
@@ -288,6 +299,7 @@ static void attend(const struct lane *a, size_t layer)
 	const struct cpu_piece *pieces = plan->pieces + plan->tile_pieces[a->tile];
 	const size_t n = (plan->tile_pieces[a->tile + 1] - plan->tile_pieces[a->tile]) * hp->kv_heads;
 	const float scale = 1.0f / sqrtf((float)hp->head_dim);
+	const size_t threads = cpu_pool_threads(a->b->pool);
 	size_t claimed;
 
 	while (cpu_pool_claim(a->b->pool, n, &claimed)) {
@@ -296,6 +308,9 @@ static void attend(const struct lane *a, size_t layer)
 		const struct cpu_piece *p = &pieces[unit / hp->kv_heads];
 		const size_t head = unit % hp->kv_heads, at = query_offset(a, head, p->row);
 
+		if (unit >= threads) /* what this thread likely claims next */
+			fetch_keys(a, layer, pieces[(unit - threads) / hp->kv_heads].slot,
+				   (unit - threads) % hp->kv_heads);
 		a->k->attention(a->f->q + at, hp->head_dim, (size_t)p->n * a->b->gqa,
 				plan->last + (a->token0 + p->row) * a->b->gqa,
 				cpu_kv_keys(&a->b->kv, layer, p->slot, head),

@@ -21,8 +21,9 @@
  * Activations. Block-quantised and k-quant types multiply int8 activations
  * (32-element blocks with an fp32 scale); F32, F16 and BF16 types multiply fp32
  * ones, and BF16 types BF16 ones where the processor has instructions for it. act_kind(type) tells; an
- * activation row of `cols` is act_bytes(kind, cols) long, 64-byte multiples. In every table LSB_ACT_F32 works
- * with quantised types too, by one plain routine that sums in double: the reference path
+ * activation row of `cols` is followed by the next after act_bytes(kind, cols), a multiple of 64. In every
+ * table LSB_ACT_F32 works with quantised types too, by one plain routine that sums in double: the reference
+ * path
  * (`activations = fp32`). Their int8 products have the same bits in all tables.
  */
 #ifndef LSB_CPU_KERNELS_H

@@ -308,6 +308,15 @@ INLINE void attend_block(struct attention *a, int halves, size_t n_q, size_t pos
 	}
 }
 
+/* Ask for the vectors of positions [from, to) while others are worked on; a block is too short for the
+ * processor to see it coming. */
+INLINE void fetch(const uint16_t *kv, size_t kv_stride, size_t from, size_t to, size_t head_dim)
+{
+	for (size_t i = from; i < to; i++)
+		for (size_t d = 0; d < head_dim; d += 32)
+			_mm_prefetch((const char *)(kv + i * kv_stride + d), _MM_HINT_T1);
+}
+
 INLINE void attend_group(struct attention *a, int halves, size_t n_q, const uint16_t *k, const uint16_t *v,
 			 size_t kv_stride, float *out, size_t out_stride)
 {
@@ -322,12 +331,14 @@ INLINE void attend_group(struct attention *a, int halves, size_t n_q, const uint
 	for (size_t pos = 0; pos < end; pos += POS) {
 		const size_t n = end - pos < POS ? end - pos : POS, n0 = n < 16 ? n : 16;
 
+		fetch(v, kv_stride, pos, pos + n, a->head_dim);
 		widen_k(a, halves, k + pos * kv_stride, kv_stride, n0, 0);
 		widen_k(a, halves, k + (pos + n0) * kv_stride, kv_stride, n - n0, 16);
 		if (halves)
 			a->v_halves = v + pos * kv_stride;
 		else
 			widen_v(a, v + pos * kv_stride, kv_stride, n);
+		fetch(k, kv_stride, pos + POS, end < pos + 2 * POS ? end : pos + 2 * POS, a->head_dim);
 		attend_block(a, halves, n_q, pos);
 	}
 	for (size_t i = 0; i < n_q; i++)

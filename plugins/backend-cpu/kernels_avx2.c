@@ -8,10 +8,7 @@
  */
 #include "kernels_traits.h"
 
-enum {
-	ROWS = LSB_PANEL / 2,
-	PREFETCH_AHEAD = 4096, /* bytes; see kernels_avx512.c */
-};
+enum { ROWS = LSB_PANEL / 2 };
 
 /*
  * How many vectors of pair products fit 16 bits: each is at most 2 * 127 * the
@@ -160,11 +157,12 @@ INLINE void dot_tile(uint32_t type, size_t n, size_t cols, const uint8_t *w, siz
 	for (size_t t = 0; t < n; t++)
 		acc[t] = _mm256_setzero_ps();
 	for (size_t k = 0; k < cols; k += LSB_SUB * subs_of(type), w += block_bytes(type)) {
-		/* The first half's pass fetches for both. */
-		for (size_t i = 0; i < (row0 ? 0 : block_bytes(type)); i += 64)
-			_mm_prefetch((const char *)w + PREFETCH_AHEAD + i, _MM_HINT_T0);
-		for (size_t s = 0; s < subs_of(type); s++, act += sizeof(struct lsb_act_block))
+		for (size_t s = 0; s < subs_of(type); s++, act += sizeof(struct lsb_act_block)) {
+			/* The first half's pass fetches for both. */
+			for (size_t i = 0; i < (row0 ? 0 : share_bytes(type)); i += 64)
+				fetch_weights(w + s * share_bytes(type) + i, n);
 			dot_sub(type, n, w, row0, s, act, step, acc);
+		}
 	}
 	UNROLL
 	for (size_t t = 0; t < n; t++)
@@ -174,7 +172,7 @@ INLINE void dot_tile(uint32_t type, size_t n, size_t cols, const uint8_t *w, siz
 INLINE void dot_panel(uint32_t type, size_t cols, const uint8_t *panel, const char *act, size_t n_tokens,
 		      float *y, size_t ldy)
 {
-	const size_t step = cols / LSB_SUB * sizeof(struct lsb_act_block);
+	const size_t step = lsb_act_bytes(LSB_ACT_I8, cols);
 	size_t t = 0;
 
 #define RUN_TILES(n)                                                                                         \

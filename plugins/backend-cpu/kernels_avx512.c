@@ -11,14 +11,6 @@
  */
 #include "kernels_traits.h"
 
-/*
- * Weights are asked for so many bytes before they are multiplied. With 4 to 12
- * tokens a block takes long enough for its successors to come meanwhile, more
- * surely than the processor's own prefetching does when two ranks share a
- * memory: 8 tokens at once gain a quarter, one token nothing.
- */
-enum { PREFETCH_AHEAD = 4096 };
-
 /* Quants k = 4j..4j+3 of 16 rows, unsigned, from a sub-block's vectors (kernels_pack.h). */
 INLINE __m512i load_quants(uint32_t type, const uint8_t *sub, int j)
 {
@@ -66,9 +58,19 @@ INLINE const struct lsb_act_block *token(const char *const *third, size_t step, 
 	return (const struct lsb_act_block *)(third[t / 3] + t % 3 * step);
 }
 
-/* acc[t] += one sub-block, its quants j0..j1-1 having the row factors d. */
+/* Ask for line j of the share at `ahead`, at last for what is left: out of order, the processor's own
+ * prefetching would lose its thread. */
+INLINE void fetch_line(uint32_t type, size_t n, const uint8_t *ahead, size_t j)
+{
+	if (LSB_VEC * j < share_bytes(type))
+		fetch_weights(ahead + LSB_VEC * j, n);
+	if (j == 7 && share_bytes(type) > LSB_VEC * 8)
+		fetch_weights(ahead + LSB_VEC * 8, n);
+}
+
+/* acc[t] += one sub-block, its quants j0..j1-1 having the row factors d; `ahead` as in fetch_line. */
 INLINE void dot_part(uint32_t type, size_t n, const uint8_t *sub, int j0, int j1, __m512 d,
-		     const char *const *act, size_t step, __m512 *acc)
+		     const uint8_t *ahead, const char *const *act, size_t step, __m512 *acc)
 {
 	__m512i dot[12];
 
@@ -79,6 +81,7 @@ INLINE void dot_part(uint32_t type, size_t n, const uint8_t *sub, int j0, int j1
 	for (int j = j0; j < j1; j++) {
 		const __m512i q = load_quants(type, sub, j);
 
+		fetch_line(type, n, ahead, (size_t)j);
 		UNROLL
 		for (size_t t = 0; t < n; t++)
 			dot[t] = _mm512_dpbusd_epi32(dot[t], q, broadcast_4(token(act, step, t)->q + 4 * j));
@@ -95,16 +98,18 @@ INLINE void dot_sub(uint32_t type, size_t n, const uint8_t *w, size_t s, const c
 {
 	const uint8_t *scales = w + LSB_HEAD_SCALES + 32 * s,
 		      *sub = w + head_bytes(type) + s * sub_bytes(type);
+	const uint8_t *ahead = w + s * share_bytes(type);
 	const __m512 d = v16_load_f16((const uint16_t *)w).v;
 	__m512 m;
 
 	if (type == LSB_TYPE_Q6_K) {
-		dot_part(type, n, sub, 0, 4, _mm512_mul_ps(d, load_scales(scales, 1)), act, step, acc);
-		dot_part(type, n, sub, 4, 8, _mm512_mul_ps(d, load_scales(scales + 16, 1)), act, step, acc);
+		dot_part(type, n, sub, 0, 4, _mm512_mul_ps(d, load_scales(scales, 1)), ahead, act, step, acc);
+		dot_part(type, n, sub, 4, 8, _mm512_mul_ps(d, load_scales(scales + 16, 1)), ahead, act, step,
+			 acc);
 		return;
 	}
-	dot_part(type, n, sub, 0, 8, is_k_quant(type) ? _mm512_mul_ps(d, load_scales(scales, 0)) : d, act,
-		 step, acc);
+	dot_part(type, n, sub, 0, 8, is_k_quant(type) ? _mm512_mul_ps(d, load_scales(scales, 0)) : d, ahead,
+		 act, step, acc);
 	if (!has_min(type))
 		return;
 	m = v16_load_f16((const uint16_t *)(w + 32)).v;
@@ -129,9 +134,6 @@ INLINE void dot_tile(uint32_t type, size_t n, size_t cols, const uint8_t *w, con
 	for (size_t t = 0; t < n; t++)
 		acc[t] = _mm512_setzero_ps();
 	for (size_t k = 0; k < cols; k += LSB_SUB * subs_of(type), w += block_bytes(type)) {
-		UNROLL
-		for (size_t i = 0; i < block_bytes(type); i += 64)
-			_mm_prefetch((const char *)w + PREFETCH_AHEAD + i, _MM_HINT_T0);
 		for (size_t s = 0; s < subs_of(type); s++) {
 			dot_sub(type, n, w, s, third, step, acc);
 			UNROLL
@@ -157,7 +159,7 @@ INLINE void dot_tile(uint32_t type, size_t n, size_t cols, const uint8_t *w, con
 INLINE void dot_panel(uint32_t type, size_t cols, const uint8_t *panel, const char *act, size_t n_tokens,
 		      float *y, size_t ldy)
 {
-	const size_t step = cols / LSB_SUB * sizeof(struct lsb_act_block);
+	const size_t step = lsb_act_bytes(LSB_ACT_I8, cols);
 	size_t t = 0;
 
 	TILES(RUN_TILES)

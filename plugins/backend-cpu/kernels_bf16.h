@@ -37,7 +37,7 @@ WITH_BF16 INLINE void bf16_tile(size_t n, size_t cols, const uint8_t *panel, con
 	for (size_t k = 0; k < cols; k += 2, panel += 64, act += 4) { /* an odd end is padded with zeros */
 		const __m512bh w = load_pairs(panel);
 
-		_mm_prefetch((const char *)panel + PREFETCH_AHEAD, _MM_HINT_T0);
+		fetch_weights(panel, n);
 		UNROLL
 		for (size_t t = 0; t < n; t++)
 			acc[t] = _mm512_dpbf16_ps(acc[t], w,

@@ -24,6 +24,7 @@ INLINE struct v16 load_weights(uint32_t type, const uint8_t *panel, size_t k)
 INLINE void float_tile(uint32_t type, size_t n, size_t cols, const uint8_t *panel, const float *x,
 		       size_t x_step, float *y, size_t ldy)
 {
+	const size_t row = LSB_PANEL * (type == LSB_TYPE_F32 ? sizeof(float) : sizeof(uint16_t));
 	struct v16 even[8], odd[8];
 	size_t k = 0;
 
@@ -33,6 +34,9 @@ INLINE void float_tile(uint32_t type, size_t n, size_t cols, const uint8_t *pane
 	for (; k + 2 <= cols; k += 2) {
 		const struct v16 w0 = load_weights(type, panel, k), w1 = load_weights(type, panel, k + 1);
 
+		UNROLL
+		for (size_t i = 0; i < 2 * row; i += 64)
+			fetch_weights(panel + k * row + i, n);
 		UNROLL
 		for (size_t t = 0; t < n; t++) {
 			even[t] = v16_fma(w0, v16_set1(x[t * x_step + k]), even[t]);

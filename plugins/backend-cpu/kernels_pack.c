@@ -73,9 +73,11 @@ size_t lsb_panel_bytes(uint32_t type, size_t cols)
 
 size_t lsb_act_bytes(enum lsb_act kind, size_t cols)
 {
-	if (kind == LSB_ACT_I8)
-		return cols / LSB_SUB * sizeof(struct lsb_act_block);
-	return round_up_64(cols * (kind == LSB_ACT_BF16 ? sizeof(uint16_t) : sizeof(float)));
+	const size_t bytes = kind == LSB_ACT_I8	    ? cols / LSB_SUB * sizeof(struct lsb_act_block)
+			     : kind == LSB_ACT_BF16 ? round_up_64(cols * sizeof(uint16_t))
+						    : round_up_64(cols * sizeof(float));
+
+	return bytes | 64;
 }
 
 static uint16_t load_u16(const uint8_t *p)

@@ -77,6 +77,7 @@ enum lsb_act lsb_panel_act_kind(uint32_t type);
 size_t lsb_panel_bytes(uint32_t type, size_t cols);
 void lsb_panel_pack(uint32_t type, size_t cols, const void *rows, size_t row_bytes, size_t n, void *panel);
 void lsb_panel_unpack_row(uint32_t type, size_t cols, const void *panel, size_t row, float *out);
+/* An odd number of cache lines: rows a power of two apart would all compete for one set of the cache. */
 size_t lsb_act_bytes(enum lsb_act kind, size_t cols);
 
 /* Weights k..k+n-1 of a row, dequantised; k and n are multiples of the type's block. */

@@ -129,7 +129,7 @@ static void add_sub(const struct lsb_layout *l, const struct sub_block *s, const
 static void matmul_i8(const struct lsb_layout *l, size_t cols, const uint8_t *panel,
 		      const struct lsb_act_block *act, size_t n_tokens, float *y, size_t ldy)
 {
-	const size_t n_subs = cols / LSB_SUB;
+	const size_t n_subs = cols / LSB_SUB, step = lsb_act_bytes(LSB_ACT_I8, cols) / sizeof(*act);
 	struct sub_block s;
 
 	for (size_t t = 0; t < n_tokens; t++)
@@ -137,7 +137,7 @@ static void matmul_i8(const struct lsb_layout *l, size_t cols, const uint8_t *pa
 	for (size_t i = 0; i < n_subs; i++) {
 		read_sub(l, panel + i / l->subs * l->block_bytes, i % l->subs, &s);
 		for (size_t t = 0; t < n_tokens; t++)
-			add_sub(l, &s, &act[t * n_subs + i], y + t * ldy);
+			add_sub(l, &s, &act[t * step + i], y + t * ldy);
 	}
 }
 

@@ -250,6 +250,26 @@ INLINE struct v16 v16_load_f16_n(const uint16_t *p, size_t n)
 	return v16_load_f16(all);
 }
 
+/*
+ * Ask for the weights PREFETCH_AHEAD bytes behind `p`, of which the line at `p`
+ * is multiplied by n tokens: the processor's own prefetching comes too late while
+ * products keep the core busy or another rank the memory. With few tokens memory
+ * is the limit, and lines come to the first-level cache; with more, only to the
+ * second: 24 lines of 64 bytes underway to the first in 100 ns are 15 GB/s.
+ */
+INLINE void fetch_weights(const void *p, size_t n)
+{
+	enum { PREFETCH_AHEAD = 4096, FEW = 4 };
+	const char *line = (const char *)p + PREFETCH_AHEAD;
+
+	if (n == 1)
+		return;
+	if (n <= FEW)
+		_mm_prefetch(line, _MM_HINT_T0);
+	else
+		_mm_prefetch(line, _MM_HINT_T1);
+}
+
 /* Sum of the lanes, always in this order. */
 INLINE float v16_sum(struct v16 a)
 {

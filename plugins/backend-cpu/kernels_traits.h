@@ -49,6 +49,15 @@ INLINE size_t block_bytes(uint32_t type)
 	return head_bytes(type) + subs_of(type) * sub_bytes(type);
 }
 
+/*
+ * What is fetched ahead beside each sub-block: an even share, because a k-quant's
+ * whole block at once is more lines than a core can have on their way.
+ */
+INLINE size_t share_bytes(uint32_t type)
+{
+	return block_bytes(type) / subs_of(type);
+}
+
 /* What a dot product of stored quants starts from, so that it comes out as one of (quant - offset). */
 INLINE int32_t dot_start(uint32_t type, const struct lsb_act_block *a, int half)
 {

@@ -204,7 +204,7 @@ START_TEST(int8_activations_have_the_same_bytes_in_every_instruction_set)
 		x[96 + i] = i == 0 ? 127.0f : (float)i + 0.5f;
 	want = activations_make(plain, LSB_ACT_I8, x, cols, 1);
 	got = activations_make(k, LSB_ACT_I8, x, cols, 1);
-	ck_assert_mem_eq(got, want, k->act_bytes(LSB_ACT_I8, cols));
+	ck_assert_mem_eq(got, want, cols / 32 * 64);
 	free(want);
 	free(got);
 }

@@ -207,7 +207,7 @@ START_TEST(extreme_quants_do_not_saturate)
 	const size_t cols = 512, row_bytes = cols / lsb_type_block(type) * lsb_type_bytes(type);
 	uint8_t *file, *panel;
 	float x[2 * 512], want[2 * LSB_PANEL], got[2 * LSB_PANEL];
-	void *act;
+	void *act, *act_f32;
 
 	if (!k || k->act_kind(type) != LSB_ACT_I8)
 		return;
@@ -228,11 +228,13 @@ START_TEST(extreme_quants_do_not_saturate)
 		x[cols + i] = -127.0f;
 	}
 	act = activations_make(k, LSB_ACT_I8, x, cols, 2);
-	plain->matmul(type, LSB_ACT_F32, cols, panel, 0, 1, x, 2, want, LSB_PANEL);
+	act_f32 = activations_make(plain, LSB_ACT_F32, x, cols, 2);
+	plain->matmul(type, LSB_ACT_F32, cols, panel, 0, 1, act_f32, 2, want, LSB_PANEL);
 	k->matmul(type, LSB_ACT_I8, cols, panel, 0, 1, act, 2, got, LSB_PANEL);
 	for (size_t i = 0; i < 2 * LSB_PANEL; i++)
 		ck_assert_float_eq_tol(got[i], want[i], fabsf(want[i]) * 1e-5f + 1e-5f);
 	free(act);
+	free(act_f32);
 	free(file);
 	free(panel);
 }
