@@ -5,13 +5,14 @@
  * ranks, no links, no scheduler.
  *
  *	bench_backend_cuda MODEL [rounds=5] [prompt=67] [new=64] [batches=1,2,4,8,16,32] [prefill=512]
- *[invariant=0]
+ *		[invariant=0] [attention=0]
  *
  * One line a number of sequences: tokens a second, milliseconds a step (medians of
  * rounds, whole steps as the host sees them), the device's share, and what part of
  * the read bandwidth the bytes of weights and KV cache make (MBU). A prompt of
  * `prefill` tokens is set against the matrix peak (MFU). One step of both kinds, a
- * chunk beside sequences that go on, is timed if there were 8 sequences last.
+ * chunk beside sequences that go on, is timed if there were 8 sequences last. Whose
+ * attention: 0 as it comes, 1 the own kernel's, 2 cuDNN's or none.
  */
 #include <math.h>
 #include <stdio.h>
@@ -180,6 +181,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 			{ "prefill", &a->prefill },
 			{ "invariant", &a->options.invariant },
 			{ "graphs", &a->options.graphs },
+			{ "attention", &a->options.attention },
 			{ "peaks", &a->peaks } };
 
 	if (argc < 2)
@@ -253,9 +255,9 @@ int main(int argc, char **argv)
 	int rc;
 
 	if (parse(argc, argv, &a)) {
-		fprintf(stderr, "usage: bench_backend_cuda MODEL [rounds=N] [prompt=N] [new=N] [batches=A,B] "
-				"[prefill=N] "
-				"[invariant=1] [graphs=0] [peaks=0]\n");
+		fprintf(stderr,
+			"usage: bench_backend_cuda MODEL [rounds=N] [prompt=N] [new=N] [batches=A,B] "
+			"[prefill=N] [invariant=1] [graphs=0] [peaks=0] [attention=1 (own) or 2 (cuDNN)]\n");
 		return 2;
 	}
 	spec.model = a.model;
@@ -269,8 +271,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench_backend_cuda: %s\n", err.msg);
 		return rc == LSB_EUNAVAIL ? 77 : 1;
 	}
-	printf("# %s, %s, opened in %.2f s, weights %.3f GiB\n", a.model, r.info.device_name, now() - began,
-	       (double)r.info.weight_bytes / (1 << 30));
+	printf("# %s, %s, opened in %.2f s, weights %.3f GiB\n# %s\n", a.model, r.info.device_name,
+	       now() - began, (double)r.info.weight_bytes / (1 << 30), r.info.engine);
 	fflush(stdout);
 	rc = run(&r, &a);
 	rig_close(&r);

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Attention of a prompt alone, one layer: rotating and appending its keys and values,
- * then every query over all before it.
+ * then every query over all before it, by the own kernel and by cuDNN.
  *
  *	bench_cuda_attention [tokens=512] [heads=32] [kv_heads=8] [head=128]
  *
- * One line: milliseconds (median over rounds, by events) and TFLOP/s of the causal half.
+ * A line each: milliseconds (median over rounds, by events) and TFLOP/s of the causal half,
+ * or why there is no cuDNN.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "dnn.h"
 #include "kernels.h"
+#include "rig.h"
 
 enum { ROUNDS = 15, REPEATS = 8 };
 
@@ -78,7 +81,8 @@ static void describe(const struct sizes *s, struct cuda_attention *a)
 static struct cuda_attention prepare(const struct sizes *s, cudaStream_t stream)
 {
 	const uint32_t dim = (s->head + 7) / 8 * 8, width = (s->heads + 2 * s->kv_heads) * s->head;
-	const size_t cache = (size_t)s->kv_heads * s->tokens * dim * 2, sums = (size_t)s->tokens * width;
+	const size_t cache = ((size_t)s->kv_heads * s->tokens + CUDA_RUN_SLACK) * dim * 2,
+		     sums = (size_t)s->tokens * width;
 	struct cuda_attention a = {
 		.kv = { .keys = take(cache), .values = take(cache), .context = s->tokens, .dim = dim },
 		.qkv = { .splits = 1, .ld = width, .split_stride = sums },
@@ -89,7 +93,7 @@ static struct cuda_attention prepare(const struct sizes *s, cudaStream_t stream)
 		.n = s->tokens,
 		.out = take((size_t)s->tokens * s->heads * s->head * 2),
 		.ld_out = s->heads * s->head,
-		.q = take((size_t)s->tokens * s->heads * s->head * 2),
+		.q = take((size_t)(s->tokens + CUDA_RUN_SLACK) * s->heads * s->head * 2),
 	};
 	void *values = take(sums * sizeof(float)),
 	     *angles = take((size_t)s->tokens * s->head * sizeof(float));
@@ -103,26 +107,81 @@ static struct cuda_attention prepare(const struct sizes *s, cudaStream_t stream)
 	return a;
 }
 
-static double measure(const struct cuda_attention *a, cudaStream_t stream)
+/* Who attends after the append: cuDNN if `step` is given. */
+struct way {
+	const struct cuda_attention *a;
+	struct cuda_dnn *dnn;
+	struct cuda_dnn_step step;
+};
+
+static void attend(const struct way *w, cudaStream_t stream)
+{
+	struct lsb_error err;
+
+	OK(cuda_append(w->a, stream));
+	if (!w->dnn) {
+		OK(cuda_attend_many(w->a, stream));
+	} else if (cuda_dnn_attend(w->dnn, &w->step, &err)) {
+		fprintf(stderr, "%s\n", err.msg);
+		exit(1);
+	}
+}
+
+static void measure(const struct way *w, const struct sizes *s, cudaStream_t stream)
 {
 	cudaEvent_t start, end;
-	float ms[ROUNDS];
+	float all[ROUNDS];
+	double ms;
 
 	OK(cudaEventCreate(&start));
 	OK(cudaEventCreate(&end));
 	for (int round = -1; round < ROUNDS; round++) {
 		OK(cudaEventRecord(start, stream));
-		for (int i = 0; i < REPEATS; i++) {
-			OK(cuda_append(a, stream));
-			OK(cuda_attend_many(a, stream));
-		}
+		for (int i = 0; i < REPEATS; i++)
+			attend(w, stream);
 		OK(cudaEventRecord(end, stream));
 		OK(cudaEventSynchronize(end));
 		if (round >= 0)
-			OK(cudaEventElapsedTime(&ms[round], start, end));
+			OK(cudaEventElapsedTime(&all[round], start, end));
 	}
-	qsort(ms, ROUNDS, sizeof(ms[0]), by_value);
-	return (double)ms[ROUNDS / 2] / REPEATS;
+	qsort(all, ROUNDS, sizeof(all[0]), by_value);
+	ms = (double)all[ROUNDS / 2] / REPEATS;
+	printf("attention of %u tokens, %u heads of %u, %u KV heads%s: %.4f ms, %.1f TFLOP/s\n", s->tokens,
+	       s->heads, s->head, s->kv_heads, w->dnn ? ", cuDNN" : "", ms,
+	       2e-9 * s->tokens * s->tokens * s->heads * s->head / ms);
+}
+
+/* The same by cuDNN, of the prompt as one run. */
+static int open_dnn(const struct sizes *s, const struct cuda_attention *a, struct way *w, cudaStream_t stream)
+{
+	const struct cuda_dnn_shape shape = { .heads = s->heads,
+					      .kv_heads = s->kv_heads,
+					      .head_dim = s->head,
+					      .slots = 1,
+					      .context = s->tokens,
+					      .tokens = s->tokens,
+					      .runs = 1,
+					      .ld_out = a->ld_out,
+					      .elem = CUDA_F16,
+					      .outs = 1 << CUDA_F16 };
+	struct cuda_runs runs = { .queries = { (int32_t)s->tokens }, .positions = { (int32_t)s->tokens } };
+	struct lsb_error err;
+	const char *brief;
+
+	if (cuda_dnn_open(rig_host(), &shape, stream, &w->dnn, &brief, &err)) {
+		printf("%s\n", err.msg);
+		return -1;
+	}
+	for (size_t i = 1; i <= CUDA_RUNS_MOST; i++)
+		runs.q_at[i] = runs.out_at[i] = (int32_t)(s->tokens * a->ld_out);
+	w->step = (struct cuda_dnn_step){ .q = a->q,
+					  .keys = a->kv.keys,
+					  .values = a->kv.values,
+					  .out = a->out,
+					  .out_elem = a->out_elem,
+					  .runs = give(&runs, sizeof(runs)),
+					  .n_runs = 1 };
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -137,8 +196,8 @@ int main(int argc, char **argv)
 			{ "head=", &s.head } };
 	struct cudaDeviceProp prop;
 	struct cuda_attention a;
+	struct way own = { .a = &a }, cudnn = { .a = &a };
 	cudaStream_t stream;
-	double ms;
 
 	for (int i = 1; i < argc; i++)
 		for (size_t k = 0; k < sizeof(numbers) / sizeof(numbers[0]); k++)
@@ -156,8 +215,10 @@ int main(int argc, char **argv)
 	OK(cudaStreamCreate(&stream));
 	a = prepare(&s, stream);
 	OK(cudaStreamSynchronize(stream));
-	ms = measure(&a, stream);
-	printf("attention of %u tokens, %u heads of %u, %u KV heads: %.4f ms, %.1f TFLOP/s\n", s.tokens,
-	       s.heads, s.head, s.kv_heads, ms, 2e-9 * s.tokens * s.tokens * s.heads * s.head / ms);
+	measure(&own, &s, stream);
+	if (open_dnn(&s, &a, &cudnn, stream) == 0) {
+		measure(&cudnn, &s, stream);
+		cuda_dnn_close(cudnn.dnn);
+	}
 	return 0;
 }

@@ -45,9 +45,12 @@ part()
 checks()
 {
 	part kernels 120 "$(find_program check_cuda_kernels)"
+	part "kernels cudnn" 120 "$(find_program check_cuda_dnn)"
 	part models 200 "$(find_program check_cuda_model)"
+	part "models long" 200 "$(find_program check_cuda_long)"
 	part lost 60 "$(find_program check_cuda_lost)"
 	part errors 60 "$(find_program check_cuda_errors)"
+	part "errors cudnn" 60 "$(find_program check_cuda_dnn_errors)"
 	if [ -n "$lsbench" ] && [ -n "${LSB_MODEL:-}" ]; then
 		part golden 120 python3 "$root/tests/backend-cuda/golden.py" "$lsbench" "$LSB_MODEL" \
 			"${LSB_GOLDEN:-$root/../shared/golden}"

@@ -16,16 +16,20 @@ enum {
 
 /* --- shapes --------------------------------------------------------------------- */
 
-struct cuda_shape cuda_shape_of(uint32_t n, uint32_t n_outputs, uint32_t n_tiles, bool distinct)
+struct cuda_shape cuda_shape_of(uint32_t n, uint32_t n_outputs, uint32_t n_tiles, uint32_t n_runs,
+				bool distinct)
 {
-	struct cuda_shape s = { .n = n, .n_outputs = n_outputs, .n_tiles = n_tiles, .distinct = distinct };
+	struct cuda_shape s = {
+		.n = n, .n_outputs = n_outputs, .n_tiles = n_tiles, .n_runs = n_runs, .distinct = distinct
+	};
 
 	s.tokens_at = cuda_round_up(sizeof(struct cuda_step), 64);
 	s.rows_at = s.tokens_at + n * sizeof(struct cuda_token);
 	s.sampling_at = cuda_round_up(s.rows_at + n_outputs * sizeof(uint32_t), 64);
 	s.order_at = s.sampling_at + n_outputs * sizeof(struct cuda_sampling);
 	s.tiles_at = s.order_at + (n_tiles ? n * sizeof(uint32_t) : 0);
-	s.bytes = s.tiles_at + n_tiles * sizeof(struct cuda_tile);
+	s.runs_at = cuda_round_up(s.tiles_at + n_tiles * sizeof(struct cuda_tile), 64);
+	s.bytes = s.runs_at + (n_runs ? sizeof(struct cuda_runs) : 0);
 	return s;
 }
 
@@ -163,8 +167,63 @@ static int attention_open(struct lsb_backend *b, struct lsb_error *err)
 		rc = cuda_take(b, (uint64_t)tokens * b->hp.heads * sizeof(uint32_t), &f->attention_arrived,
 			       "attention's counters", err);
 	if (!rc)
-		rc = cuda_take(b, (uint64_t)tokens * b->hp.heads * b->hp.head_dim * 2, &f->q, "queries", err);
+		rc = cuda_take(b, (uint64_t)(tokens + CUDA_RUN_SLACK) * b->hp.heads * b->hp.head_dim * 2,
+			       &f->q, "queries", err);
 	return rc;
+}
+
+/* cuDNN's plans for the stage; *brief: why there are none. */
+static int dnn_plans(struct lsb_backend *b, const char **brief, struct lsb_error *err)
+{
+	struct cuda_forward *f = &b->forward;
+	const uint32_t tokens = b->place.max_tokens, runs = tokens / CUDA_RUN_LEAST;
+	struct cuda_dnn_shape shape = { .heads = b->hp.heads,
+					.kv_heads = b->hp.kv_heads,
+					.head_dim = b->hp.head_dim,
+					.slots = b->place.slots,
+					.context = b->place.context,
+					.tokens = tokens,
+					.runs = runs < CUDA_RUNS_MOST ? runs : CUDA_RUNS_MOST,
+					.ld_out = f->ld_o,
+					.elem = b->options.kv == CUDA_KV_BF16 ? CUDA_BF16 : CUDA_F16 };
+
+	if (b->f32_attention) {
+		*brief = "fp32 matrices";
+		return lsb_fail(err, LSB_EUNAVAIL, 0,
+				"cuDNN attention cannot be used: fp32 matrices take fp32 inputs, which it "
+				"does not give; set backend.attention = own");
+	}
+	if (shape.runs > shape.slots)
+		shape.runs = shape.slots;
+	for (uint32_t i = 0; i < b->weights.n_layers; i++)
+		shape.outs |= 1 << b->weights.layers[i].o.elem;
+	f->runs_most = shape.runs;
+	return cuda_dnn_open(b->host, &shape, f->stream, &f->dnn, brief, err);
+}
+
+/* Who attends to long prompts; decided by options, device and library, never by what a run asks. */
+static int dnn_open(struct lsb_backend *b, struct lsb_error *err)
+{
+	const uint32_t wanted = b->options.attention;
+	const char *brief = NULL;
+	int rc;
+
+	if (wanted == CUDA_ATTENTION_CUDNN && b->options.invariant)
+		return lsb_fail(err, LSB_EINVAL, 0,
+				"backend.attention = cudnn and backend.invariant = yes cannot both be had: "
+				"cuDNN's sums depend on how a prompt is cut");
+	if (wanted == CUDA_ATTENTION_OWN || b->options.invariant || b->place.max_tokens < CUDA_RUN_LEAST ||
+	    b->place.context < CUDA_RUN_LEAST)
+		return LSB_OK;
+	if (wanted == CUDA_ATTENTION_AUTO && b->device.major < 9) {
+		b->forward.no_dnn = "cuDNN only from 9.0";
+		return LSB_OK;
+	}
+	rc = dnn_plans(b, &brief, err);
+	if (rc != LSB_EUNAVAIL || wanted == CUDA_ATTENTION_CUDNN)
+		return rc;
+	b->forward.no_dnn = brief;
+	return LSB_OK;
 }
 
 static int buffers_open(struct lsb_backend *b, struct lsb_error *err)
@@ -209,11 +268,11 @@ static int buffers_open(struct lsb_backend *b, struct lsb_error *err)
 		rc = cuda_take(b, CUDA_SMALL_TOKENS * cuda_sample_bytes(b->hp.vocab), &f->sample_work,
 			       "sampling", err);
 	if (!rc)
-		rc = cuda_take(
-			b,
-			cuda_shape_of(b->place.max_tokens, b->place.max_outputs, b->place.max_tokens, false)
-				.bytes,
-			&f->told, "the description of a step", err);
+		rc = cuda_take(b,
+			       cuda_shape_of(b->place.max_tokens, b->place.max_outputs, b->place.max_tokens,
+					     CUDA_RUNS_MOST, false)
+				       .bytes,
+			       &f->told, "the description of a step", err);
 	return rc;
 }
 
@@ -251,7 +310,7 @@ int cuda_forward_open(struct lsb_backend *b, struct lsb_error *err)
 		rc = cuda_check(b, cuda_attend_prepare(),
 				"attention over heads wider than 128 cannot be used", err);
 	if (!rc)
-		rc = cuda_take(b, f->kv_bytes, &f->kv, "the KV cache", err);
+		rc = cuda_take(b, f->kv_bytes + CUDA_RUN_SLACK * f->kv_dim * 2, &f->kv, "the KV cache", err);
 	if (!rc)
 		rc = rope_open(b, err);
 	if (!rc)
@@ -260,6 +319,8 @@ int cuda_forward_open(struct lsb_backend *b, struct lsb_error *err)
 		rc = buffers_open(b, err);
 	if (!rc && !b->options.invariant && !b->keep_f32)
 		rc = cuda_lt_open(b->host, &f->lt, err);
+	if (!rc)
+		rc = dnn_open(b, err);
 	if (!rc)
 		rc = cuda_check(b, cudaDeviceSynchronize(), "the device failed while it was prepared", err);
 	if (!rc && b->options.graphs)
@@ -291,6 +352,7 @@ void cuda_forward_close(struct lsb_backend *b)
 		if (f->graphs[n])
 			cudaGraphExecDestroy(f->graphs[n]);
 	cuda_lt_close(f->lt);
+	cuda_dnn_close(f->dnn);
 	for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
 		cudaFree(owned[i]);
 	if (f->stream)

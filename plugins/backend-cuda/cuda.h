@@ -5,6 +5,7 @@
  *	plugin.c    descriptor, option table, open/close/info, text, buffers
  *	device.c    the device: found, chosen, named; NVML's counters
  *	libs.c      cuBLASLt, opened at run time
+ *	dnn.c       cuDNN, opened at run time; dnn_plan.c: what attention is to it
  *	load.c      the stage's tensors, packed into one arena of device memory
  *	step.c      the queue of steps: checks, tickets, what a step tells the device
  *	rehearse.c  steps taken at open, so that none of a run is the first of its kind
@@ -21,8 +22,9 @@
  *
  * Matrices have two paths: up to CUDA_SMALL_TOKENS tokens own kernels that read
  * each weight once; beyond that cuBLASLt on 16-bit rows, quantised weights being
- * unpacked to fp16 before. With `invariant` the own kernels do all, with one
- * order of additions whatever the step's shape.
+ * unpacked to fp16 before. Attention of CUDA_RUN_LEAST consecutive tokens of a slot and
+ * more is cuDNN's, where it can. With `invariant` the own kernels do all, with one order
+ * of additions whatever the step's shape.
  */
 #ifndef LSB_CUDA_H
 #define LSB_CUDA_H
@@ -33,6 +35,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "dnn.h"
 #include "kernels.h"
 #include "libs.h"
 #include "lsbench/backend.h"
@@ -118,6 +121,8 @@ int cuda_weights_load(struct lsb_backend *b, struct lsb_error *err);
 void cuda_weights_free(struct lsb_backend *b);
 /* Is every matrix of the model fp32? Asked of the whole model, so that where it is cut changes nothing. */
 bool cuda_weights_all_f32(const struct lsb_model *m);
+/* Is any matrix that takes attention's output fp32? Likewise. */
+bool cuda_weights_any_f32_o(const struct lsb_model *m);
 /* Weight bytes that a step reads, and MACs a token, of one layer or (layer < 0) the head. */
 int cuda_weights_cost(const struct lsb_backend *b, int32_t layer, uint64_t *bytes, uint64_t *macs,
 		      struct lsb_error *err);
@@ -166,9 +171,9 @@ int cuda_rehearse(struct lsb_backend *b, struct lsb_error *err);
 
 /* The shape of a step, and where its description's parts begin; the same in page-locked and device memory. */
 struct cuda_shape {
-	uint32_t n, n_outputs, n_tiles;
+	uint32_t n, n_outputs, n_tiles, n_runs;
 	bool distinct; /* every token is of another slot */
-	size_t tokens_at, rows_at, sampling_at, order_at, tiles_at, bytes;
+	size_t tokens_at, rows_at, sampling_at, order_at, tiles_at, runs_at, bytes;
 };
 
 struct cuda_forward {
@@ -182,7 +187,7 @@ struct cuda_forward {
 	uint64_t y_floats;
 	float *logits;	   /* [max_outputs][vocab] */
 	void *sample_work; /* of CUDA_SMALL_TOKENS outputs */
-	void *q;	   /* [max_tokens][heads][head_dim] */
+	void *q;	   /* [max_tokens + CUDA_RUN_SLACK][heads][head_dim] */
 	float *cos_sin;	   /* [context][rope_dim / 2][2] */
 	float *attention_partial;
 	uint32_t *attention_arrived;
@@ -192,13 +197,17 @@ struct cuda_forward {
 	uint32_t kv_dim;
 	cudaGraphExec_t graphs[CUDA_SMALL_TOKENS + 1]; /* by number of tokens */
 	struct cuda_lt *lt;			       /* NULL: never needed */
+	struct cuda_dnn *dnn;			       /* NULL: the own kernel does all attention */
+	const char *no_dnn;			       /* why, in a few words; NULL: it was not wanted */
+	uint32_t runs_most;			       /* of a step, for cuDNN */
 };
 
 /* Sizes of the KV cache, nothing taken yet. */
 int cuda_kv_plan(struct lsb_backend *b, struct lsb_error *err);
 int cuda_forward_open(struct lsb_backend *b, struct lsb_error *err);
 void cuda_forward_close(struct lsb_backend *b);
-struct cuda_shape cuda_shape_of(uint32_t n, uint32_t n_outputs, uint32_t n_tiles, bool distinct);
+struct cuda_shape cuda_shape_of(uint32_t n, uint32_t n_outputs, uint32_t n_tiles, uint32_t n_runs,
+				bool distinct);
 /* Into how many ranges of inputs a product of n tokens is cut; *split_k: inputs of each. */
 uint32_t cuda_splits_of(const struct lsb_backend *b, const struct cuda_matrix *m, uint32_t n,
 			uint32_t *split_k);
@@ -233,8 +242,9 @@ struct lsb_backend {
 	char model_name[LSB_MODEL_NAME_MAX];
 	uint32_t gqa;
 	bool first, last;
-	bool opened;   /* with a stage, not for its vocabulary alone */
-	bool keep_f32; /* every matrix of the stage is fp32: so are activations */
+	bool opened;	    /* with a stage, not for its vocabulary alone */
+	bool keep_f32;	    /* every matrix of the stage is fp32: so are activations */
+	bool f32_attention; /* some layer wants attention's output in fp32 */
 	uint64_t layer_bytes, layer_macs, head_bytes, head_macs;
 	uint64_t device_bytes; /* taken */
 	struct cuda_weights weights;

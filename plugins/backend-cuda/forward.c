@@ -133,6 +133,22 @@ static int norm(struct pass *p, const float *w, const struct cuda_group *next)
 	return rc;
 }
 
+/* Long runs of a slot's tokens, by cuDNN. */
+static int attend_runs(const struct pass *p, const struct cuda_attention *a)
+{
+	const struct cuda_dnn_step step = {
+		.q = a->q,
+		.keys = a->kv.keys,
+		.values = a->kv.values,
+		.out = a->out,
+		.out_elem = a->out_elem,
+		.runs = (const struct cuda_runs *)(const void *)(p->f->told + p->shape->runs_at),
+		.n_runs = p->shape->n_runs,
+	};
+
+	return cuda_dnn_attend(p->f->dnn, &step, p->err);
+}
+
 static int attend(const struct pass *p, uint32_t layer, const struct cuda_pending *qkv,
 		  enum cuda_elem out_elem)
 {
@@ -173,7 +189,11 @@ static int attend(const struct pass *p, uint32_t layer, const struct cuda_pendin
 	a.tiles = (const struct cuda_tile *)(const void *)(f->told + p->shape->tiles_at);
 	a.n_tiles = p->shape->n_tiles;
 	rc = check(p, cuda_append(&a, f->stream), "the KV cache cannot be appended to");
-	return rc ? rc : check(p, cuda_attend_many(&a, f->stream), "attention failed");
+	if (!rc && p->shape->n_runs)
+		rc = attend_runs(p, &a);
+	if (!rc && a.n_tiles)
+		rc = check(p, cuda_attend_many(&a, f->stream), "attention failed");
+	return rc;
 }
 
 static int feed_forward(const struct pass *p, const struct cuda_layer *l)
@@ -306,7 +326,7 @@ static int enqueue(struct lsb_backend *b, const struct cuda_shape *shape, float 
 static int graph_make(struct lsb_backend *b, uint32_t n, struct lsb_error *err)
 {
 	struct cuda_forward *f = &b->forward;
-	const struct cuda_shape shape = cuda_shape_of(n, b->last ? n : 0, 0, true);
+	const struct cuda_shape shape = cuda_shape_of(n, b->last ? n : 0, 0, 0, true);
 	cudaGraph_t graph = NULL;
 	cudaError_t rc = cudaStreamBeginCapture(f->stream, cudaStreamCaptureModeThreadLocal);
 	int failed = LSB_OK;

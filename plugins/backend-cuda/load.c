@@ -42,6 +42,14 @@ bool cuda_weights_all_f32(const struct lsb_model *m)
 	return lsb_model_tensor(m, LSB_ROLE_HEAD, -1)->type == LSB_TYPE_F32;
 }
 
+bool cuda_weights_any_f32_o(const struct lsb_model *m)
+{
+	for (uint32_t l = 0; l < lsb_model_hparams(m)->layers; l++)
+		if (lsb_model_tensor(m, LSB_ROLE_O, (int32_t)l)->type == LSB_TYPE_F32)
+			return true;
+	return false;
+}
+
 static struct cuda_matrix matrix_of(enum cuda_form form, uint32_t rows, uint32_t pair, uint64_t cols)
 {
 	return (struct cuda_matrix){ .form = form,

@@ -22,6 +22,13 @@ static const struct lsb_option options[] = {
 	  .def = "fp16",
 	  .offset = offsetof(struct cuda_options, kv),
 	  .help = "element of the KV cache" },
+	{ .name = "attention",
+	  .type = LSB_OPT_CHOICE,
+	  .choices = CUDA_ATTENTION_CHOICES,
+	  .def = "auto",
+	  .offset = offsetof(struct cuda_options, attention),
+	  .help = "of prompts' chunks of 256 tokens and more; auto: by cuDNN where it can, else by the own "
+		  "kernel, which does all others" },
 	{ .name = "invariant",
 	  .type = LSB_OPT_BOOL,
 	  .def = "no",
@@ -128,6 +135,7 @@ static int open_model(struct lsb_backend *b, struct lsb_error *err)
 	if (b->hp.layers) {
 		b->gqa = b->hp.heads / b->hp.kv_heads;
 		b->keep_f32 = cuda_weights_all_f32(b->model);
+		b->f32_attention = cuda_weights_any_f32_o(b->model);
 	}
 	snprintf(b->model_name, sizeof(b->model_name), "%s", lsb_model_name(b->model));
 	if (!(b->place.flags & LSB_PLACE_NO_VOCABULARY))
@@ -189,15 +197,23 @@ static int backend_open(const struct lsb_host *host, const void *opts, const str
 /* Which kernels and libraries do the work, for the report. */
 static void describe_engine(const struct lsb_backend *b, char *out, size_t bytes)
 {
-	char large[64];
+	const struct cuda_forward *f = &b->forward;
+	char large[64], attention[64];
 
-	if (b->forward.lt)
+	if (f->lt)
 		snprintf(large, sizeof(large), ", cuBLASLt %zu.%zu.%zu beyond %d tokens",
-			 cuda_lt_version(b->forward.lt) / 10000, cuda_lt_version(b->forward.lt) / 100 % 100,
-			 cuda_lt_version(b->forward.lt) % 100, CUDA_SMALL_TOKENS);
+			 cuda_lt_version(f->lt) / 10000, cuda_lt_version(f->lt) / 100 % 100,
+			 cuda_lt_version(f->lt) % 100, CUDA_SMALL_TOKENS);
 	else
 		large[0] = '\0';
-	snprintf(out, bytes, "own products%s; own attention; KV cache %s; %s%s", large,
+	if (f->dnn)
+		snprintf(attention, sizeof(attention), "cuDNN %zu.%zu.%zu attention from %d tokens",
+			 cuda_dnn_version(f->dnn) / 10000, cuda_dnn_version(f->dnn) / 100 % 100,
+			 cuda_dnn_version(f->dnn) % 100, CUDA_RUN_LEAST);
+	else
+		snprintf(attention, sizeof(attention), "own attention%s%s%s", f->no_dnn ? " (" : "",
+			 f->no_dnn ? f->no_dnn : "", f->no_dnn ? ")" : "");
+	snprintf(out, bytes, "own products%s; %s; KV cache %s; %s%s", large, attention,
 		 b->options.kv == CUDA_KV_BF16 ? "bf16" : "fp16",
 		 b->options.graphs ? "decode as CUDA graphs" : "no graphs",
 		 b->options.invariant ? "; invariant" : "");

@@ -18,7 +18,8 @@ enum { ASK_NS = 200 * 1000 }; /* between two questions to the stream, each of wh
 static int ticket_open(struct lsb_backend *b, struct cuda_ticket *t, struct lsb_error *err)
 {
 	const uint32_t most = b->place.max_tokens;
-	const struct cuda_shape shape = cuda_shape_of(most, b->place.max_outputs, most, false);
+	const struct cuda_shape shape =
+		cuda_shape_of(most, b->place.max_outputs, most, CUDA_RUNS_MOST, false);
 	const size_t result_at = cuda_round_up(shape.bytes, 64), ids_at = result_at + 64;
 	const size_t bytes = ids_at + b->place.max_outputs * sizeof(int32_t);
 	void *pinned;
@@ -66,14 +67,64 @@ void cuda_step_close(struct lsb_backend *b)
 
 /* --- what a step tells the device ------------------------------------------------ */
 
-/* Tokens by slot, in order of position; returns the number of tiles. With tiles NULL only counts. */
-static uint32_t plan_tiles(struct lsb_backend *b, const struct lsb_batch *batch, uint32_t *order,
-			   struct cuda_tile *tiles)
+/* How a step's tokens attend: long runs by cuDNN, the others as tiles of `order`. Without memory only counts.
+ */
+struct plan {
+	uint32_t *order; /* [tokens], by slot, then position */
+	struct cuda_tile *tiles;
+	struct cuda_runs *runs;
+	uint32_t n_tiles, n_runs;
+};
+
+/* Are the slot's n tokens from `row` on consecutive rows, and enough of them? */
+static bool is_run(const struct lsb_backend *b, const struct lsb_batch *batch, uint32_t row, uint32_t n,
+		   const struct plan *p)
+{
+	const struct lsb_token *t = &batch->tokens[row];
+
+	return b->forward.dnn && n >= CUDA_RUN_LEAST && p->n_runs < b->forward.runs_most &&
+	       t[n - 1].slot == t->slot && t[n - 1].position == t->position + n - 1;
+}
+
+static void add_run(const struct lsb_backend *b, const struct lsb_token *t, uint32_t row, uint32_t n,
+		    struct plan *p)
+{
+	const uint32_t q = b->hp.heads * b->hp.head_dim, out = b->forward.ld_o, i = p->n_runs++;
+	struct cuda_runs *r = p->runs;
+
+	if (!r)
+		return;
+	r->queries[i] = (int32_t)n;
+	r->positions[i] = (int32_t)(t->position + n);
+	r->slot[i] = (int32_t)t->slot;
+	r->q_at[i] = (int32_t)(row * q);
+	r->out_at[i] = (int32_t)(row * out);
+	for (uint32_t rest = i + 1; rest <= CUDA_RUNS_MOST; rest++) {
+		r->q_at[rest] = (int32_t)((row + n) * q);
+		r->out_at[rest] = (int32_t)((row + n) * out);
+	}
+}
+
+static void add_tiles(const struct lsb_backend *b, const struct lsb_token *t, uint32_t at, uint32_t n,
+		      struct plan *p)
 {
 	const uint32_t most = CUDA_TILE_QUERIES / b->gqa;
-	uint32_t *span = b->queue.span; /* of a slot: tokens, then where its next token goes */
-	uint32_t n_tiles = 0, at = 0;
 
+	for (uint32_t done = 0; done < n; done += most, p->n_tiles++)
+		if (p->tiles)
+			p->tiles[p->n_tiles] = (struct cuda_tile){ .first = at + done,
+								   .n = n - done < most ? n - done : most,
+								   .slot = t->slot,
+								   .position = t->position + done };
+}
+
+static void plan_attention(struct lsb_backend *b, const struct lsb_batch *batch, struct plan *p)
+{
+	uint32_t *span = b->queue.span; /* of a slot: tokens, then where its next token goes */
+	uint32_t at = 0;
+
+	if (p->runs)
+		*p->runs = (struct cuda_runs){ 0 };
 	for (uint32_t i = 0; i < batch->n_tokens; i++)
 		span[batch->tokens[i].slot] = 0;
 	for (uint32_t i = 0; i < batch->n_tokens; i++)
@@ -86,23 +137,36 @@ static uint32_t plan_tiles(struct lsb_backend *b, const struct lsb_batch *batch,
 		if (!begins)
 			continue;
 		b->queue.rules.mark[t->slot] = b->queue.rules.checks - 1; /* seen */
-		for (uint32_t done = 0; done < n; done += most, n_tiles++)
-			if (tiles)
-				tiles[n_tiles] = (struct cuda_tile){ .first = at + done,
-								     .n = n - done < most ? n - done : most,
-								     .slot = t->slot,
-								     .position = t->position + done };
+		if (is_run(b, batch, i, n, p))
+			add_run(b, t, i, n, p);
+		else
+			add_tiles(b, t, at, n, p);
 		span[t->slot] = at;
 		at += n;
 	}
 	for (uint32_t i = 0; i < batch->n_tokens; i++) {
 		const uint32_t slot = batch->tokens[i].slot;
 
-		if (order)
-			order[span[slot]++] = i;
+		if (p->order)
+			p->order[span[slot]++] = i;
 		b->queue.rules.mark[slot] = b->queue.rules.checks; /* as it was */
 	}
-	return n_tiles;
+}
+
+/* The same again, into the description. */
+static void tell_attention(struct lsb_backend *b, const struct lsb_batch *batch, const struct cuda_shape *s,
+			   unsigned char *told)
+{
+	struct plan p = { 0 };
+
+	if (s->n_tiles) {
+		p.order = (uint32_t *)(void *)(told + s->order_at);
+		p.tiles = (struct cuda_tile *)(void *)(told + s->tiles_at);
+	}
+	if (s->n_runs)
+		p.runs = (struct cuda_runs *)(void *)(told + s->runs_at);
+	if (s->n_tiles || s->n_runs)
+		plan_attention(b, batch, &p);
 }
 
 static void tell_outputs(const struct lsb_batch *batch, const struct cuda_shape *s, unsigned char *told)
@@ -141,9 +205,7 @@ static void tell(struct lsb_backend *b, const struct lsb_batch *batch, const str
 						 .slot = batch->tokens[i].slot,
 						 .position = batch->tokens[i].position };
 	tell_outputs(batch, s, t->told);
-	if (s->n_tiles)
-		plan_tiles(b, batch, (uint32_t *)(void *)(t->told + s->order_at),
-			   (struct cuda_tile *)(void *)(t->told + s->tiles_at));
+	tell_attention(b, batch, s, t->told);
 }
 
 /* --- the queue ------------------------------------------------------------------------ */
@@ -163,6 +225,7 @@ int cuda_step_submit(struct lsb_backend *b, const struct lsb_batch *batch, const
 {
 	struct cuda_queue *q = &b->queue;
 	struct cuda_ticket *t = &q->tickets[(q->submitted + 1) % b->place.max_tickets];
+	struct plan plan = { 0 };
 	struct cuda_shape shape;
 	bool distinct = true;
 	int rc;
@@ -181,8 +244,9 @@ int cuda_step_submit(struct lsb_backend *b, const struct lsb_batch *batch, const
 	t->ids_to = io->ids;
 	t->logits_to = b->last && batch->n_outputs ? io->logits : NULL;
 	distinct = distinct || b->options.invariant; /* one kind of attention for all */
-	shape = cuda_shape_of(batch->n_tokens, t->n_outputs, distinct ? 0 : plan_tiles(b, batch, NULL, NULL),
-			      distinct);
+	if (!distinct)
+		plan_attention(b, batch, &plan);
+	shape = cuda_shape_of(batch->n_tokens, t->n_outputs, plan.n_tiles, plan.n_runs, distinct);
 	tell(b, batch, io, &shape, t);
 	t->result->done = 0;
 	rc = cuda_forward_run(b, &shape, t->told, t->logits_to ? t->logits : NULL, err);

@@ -22,6 +22,7 @@ void fake_reset(void)
 	fake = (struct fake_cuda){ .has_driver = true,
 				   .has_lt = true,
 				   .has_nvml = true,
+				   .dnn_version = 91900,
 				   .devices = 2,
 				   .driver_version = 13000,
 				   .major = 9,

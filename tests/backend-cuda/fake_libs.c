@@ -15,7 +15,7 @@
 
 extern const struct lsb_plugin lsb_plugin_v1;
 
-enum { DRIVER, LT, NVML, PLUGIN, LIBRARIES };
+enum { DRIVER, LT, DNN, NVML, PLUGIN, LIBRARIES };
 
 static char handles[LIBRARIES];
 
@@ -32,6 +32,8 @@ void *__wrap_dlopen(const char *path, int flags)
 		return fake.has_driver ? &handles[DRIVER] : NULL;
 	if (strstr(path, "libcublasLt"))
 		return fake.has_lt ? &handles[LT] : NULL;
+	if (strstr(path, "libcudnn"))
+		return fake.has_dnn ? &handles[DNN] : __real_dlopen("libcudnn.so.of-no-machine", flags);
 	if (strstr(path, "libnvidia-ml"))
 		return fake.has_nvml ? &handles[NVML] : NULL;
 	if (strstr(path, "lsbench-backend-cuda"))
@@ -108,11 +110,13 @@ static void *nvml_symbol(const char *name)
 
 void *__wrap_dlsym(void *so, const char *name)
 {
-	if (so != &handles[LT] && so != &handles[NVML] && so != &handles[PLUGIN])
+	if (so != &handles[LT] && so != &handles[DNN] && so != &handles[NVML] && so != &handles[PLUGIN])
 		return __real_dlsym(so, name);
 	if (fake.lacks && strcmp(fake.lacks, name) == 0)
 		return NULL;
 	if (so == &handles[PLUGIN])
 		return (void *)(uintptr_t)&lsb_plugin_v1;
+	if (so == &handles[DNN])
+		return fake_dnn_symbol(name);
 	return so == &handles[LT] ? lt_symbol(name) : nvml_symbol(name);
 }
