@@ -208,6 +208,17 @@ static int parse(int argc, char **argv, struct arguments *a)
 												       : -1;
 }
 
+/* Tokens of the largest step: without prompts to time, none is made for cuBLASLt unless `prompt` is that
+ * long. */
+static uint32_t most_tokens(const struct arguments *a)
+{
+	uint32_t most = a->prefill ? 512 : a->prompt;
+
+	for (uint32_t i = 0; i < a->n_batches; i++)
+		most = a->batches[i] > most ? a->batches[i] : most;
+	return a->prefill > most ? a->prefill : most;
+}
+
 static int run(struct rig *r, const struct arguments *a)
 {
 	double read_peak = NAN, matrix_peak = NAN;
@@ -261,8 +272,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	spec.model = a.model;
-	spec.max_tokens = a.prefill > 512 ? a.prefill : 512;
-	spec.max_outputs = SLOTS;
+	spec.max_tokens = most_tokens(&a);
+	spec.max_outputs = spec.max_tokens < SLOTS ? spec.max_tokens : SLOTS;
 	if (spec.context < a.prefill)
 		spec.context = a.prefill;
 	began = now();

@@ -12,6 +12,7 @@
 #include "plugin/parts.h"
 
 enum { SLOTS = 2, CONTEXT = 64, PROMPT = 9, STEP_MAX = 2 * PROMPT };
+enum { CLOCK_NS = 1000000 }; /* by which a device's clock may differ from the host's */
 
 struct exercise {
 	const struct lsb_asker *to;
@@ -79,6 +80,31 @@ static int stage_open(const struct exercise *x, int32_t stage, int32_t stages, u
 				 err);
 }
 
+/* If it tells when a step was computed: between its submission and the end of waiting for it. */
+static int times_check(const struct exercise *x, struct lsb_backend *b, uint64_t ticket,
+		       uint64_t submitted_ns, struct lsb_error *err)
+{
+	const uint64_t seen_ns = lsb_now_ns();
+	uint64_t start_ns = 0, end_ns = 0;
+	int rc;
+
+	if (!(x->info.flags & LSB_BACKEND_DEVICE_TIMES))
+		return LSB_OK;
+	if (!LSB_HAS(x->ops, ticket_times))
+		return lsb_fail(err, LSB_EPLUGIN, 0, "it says that ticket_times works, and has none");
+	rc = lsb_plugin_result(x->l, "ticket_times", x->ops->ticket_times(b, ticket, &start_ns, &end_ns, err),
+			       err);
+	if (rc == LSB_OK &&
+	    (start_ns + CLOCK_NS < submitted_ns || end_ns < start_ns || end_ns > seen_ns + CLOCK_NS))
+		rc = lsb_fail(
+			err, LSB_EPLUGIN, 0,
+			"it says that a step began %.0f us after it was submitted and took %.0f us, which "
+			"was waited for for %.0f us",
+			((double)start_ns - (double)submitted_ns) * 1e-3,
+			((double)end_ns - (double)start_ns) * 1e-3, (double)(seen_ns - submitted_ns) * 1e-3);
+	return rc;
+}
+
 /* Run a step through one stage. `logits` may be NULL but on the last. */
 static int step_run(const struct exercise *x, struct lsb_backend *b, struct step *s, const struct lsb_buf *in,
 		    const struct lsb_buf *out, float *logits, struct lsb_error *err)
@@ -91,6 +117,7 @@ static int step_run(const struct exercise *x, struct lsb_backend *b, struct step
 	const struct lsb_step_io io = {
 		.struct_size = sizeof(io), .in = in, .out = out, .ids = out ? NULL : s->ids, .logits = logits
 	};
+	const uint64_t submitted_ns = lsb_now_ns();
 	uint64_t ticket = 0;
 	int rc;
 
@@ -100,7 +127,7 @@ static int step_run(const struct exercise *x, struct lsb_backend *b, struct step
 	if (rc == LSB_OK)
 		rc = lsb_plugin_result(x->l, "wait",
 				       x->ops->wait(b, ticket, lsb_now_ns() + 60000000000u, err), err);
-	return rc;
+	return rc ? rc : times_check(x, b, ticket, submitted_ns, err);
 }
 
 static void slots_clear(const struct exercise *x, struct lsb_backend *b)
