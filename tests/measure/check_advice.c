@@ -120,6 +120,29 @@ static void add_batches(double four_s, double eight_s, double sixteen_s)
 	run_summarise();
 }
 
+/* A sentence of the summary has these words. */
+static int is_said(const char *words)
+{
+	const json_t *finding;
+	size_t i;
+
+	json_array_foreach(run_findings("summary"), i, finding)
+	{
+		if (strstr(json_string_value(json_object_get(finding, "text")), words))
+			return 1;
+	}
+	return 0;
+}
+
+/* 5 prompts: two passes of a batch of 4; of 8 slots that are refilled 5 are in use. */
+START_TEST(slots_have_no_passes)
+{
+	add_batches(10, 6, 5.8);
+	ck_assert(is_said("its 5 prompts are 2 passes, so 2.50 would be the most"));
+	ck_assert(is_said("its 5 slots are refilled, so 5.00 would be the most"));
+}
+END_TEST
+
 START_TEST(the_smallest_batch_that_none_beats_is_taken)
 {
 	add_batches(10, 6, 5.8); /* 4 is beaten; 16 against 8: 0.79 to 1.18 times */
@@ -218,6 +241,7 @@ static TCase *advice(void)
 	tcase_add_checked_fixture(tc, run_set_up, run_tear_down);
 	tcase_add_test(tc, a_difference_that_was_not_seen_is_not_recommended);
 	tcase_add_test(tc, batching_that_is_faster_at_equal_slots_is_taken);
+	tcase_add_test(tc, slots_have_no_passes);
 	tcase_add_test(tc, the_smallest_batch_that_none_beats_is_taken);
 	tcase_add_test(tc, a_larger_batch_that_beats_all_is_taken);
 	tcase_add_test(tc, nodes_that_are_faster_are_kept);

@@ -283,19 +283,25 @@ static void say_batch(const json_t *summary, const json_t *point, json_t *list)
 {
 	const json_t *gain = lsb_look_scaling(point, "batch_gain"), *baseline = point_of(summary, gain);
 	const json_t *share = lsb_look_scaling(point, "batch_efficiency");
-	const double passes = ceil(lsb_look_number(point, "prompts") / lsb_look_number(point, "batch"));
-	char shown[64];
+	const double prompts = lsb_look_number(point, "prompts"), batch = lsb_look_number(point, "batch");
+	const double passes = ceil(prompts / batch);
+	const int refills = lsb_look_is(json_object_get(point, "params"), "batching", "continuous");
+	char shown[64], why[96];
 
 	if (!baseline || baseline == point)
 		return;
+	if (refills)
+		(void)snprintf(why, sizeof(why), "its %.0f slots are refilled", fmin(prompts, batch));
+	else
+		(void)snprintf(why, sizeof(why), "its %.0f prompts are %.0f passes", prompts, passes);
 	keep(list,
 	     lsb_finding("points of a larger batch beside batch 1 at equal nodes",
 			 (const json_t *const[]){ point, baseline, NULL },
-			 "%s gives %s times the tokens/s of batch 1, %s (%s); its %.0f prompts are %.0f "
-			 "passes, so %.2f would be the most: batch efficiency %.0f %%.",
+			 "%s gives %s times the tokens/s of batch 1, %s (%s); %s, so %.2f would be the most: "
+			 "batch efficiency %.0f %%.",
 			 lsb_finding_name(point), estimate(gain, shown), lsb_finding_name(baseline),
-			 verdict(gain), lsb_look_number(point, "prompts"), passes,
-			 lsb_look_number(point, "prompts") / passes, lsb_look_number(share, "value") * 100));
+			 verdict(gain), why, refills ? fmin(prompts, batch) : prompts / passes,
+			 lsb_look_number(share, "value") * 100));
 }
 
 /* Only what the test shows; all comparisons are in the table. */
