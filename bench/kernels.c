@@ -187,8 +187,10 @@ static void run_attention(void *arg)
 			a->work);
 }
 
-/* One KV head of the default model: three query heads, one token at position 447 or all of a 512-token
- * prompt. */
+/*
+ * One KV head of the default model: three query heads, one token at position 447 or all of a 512-token
+ * prompt.
+ */
 static void bench_attention(const struct lsb_kernels *k)
 {
 	struct attention_call a = { .k = k, .n_q = 3, .last = { 447, 447, 447 } };

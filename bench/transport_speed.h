@@ -46,7 +46,8 @@ void speed_open(struct speed *s, const char *file, const void *options,
 void speed_compare(struct speed *s);
 void speed_close(struct speed *s);
 
-/* "--wait W --rounds N --latency --bandwidth [PLUGIN.so]" into `s`; the plugin's file, or ends the program.
+/*
+ * "--wait W --rounds N --latency --bandwidth [PLUGIN.so]" into `s`; the plugin's file, or ends the program.
  */
 const char *speed_arguments(struct speed *s, int argc, char **argv, const char *file);
 _Noreturn void speed_die(const char *what);

@@ -82,7 +82,8 @@ struct lsb_gguf {
 	uint32_t version, alignment;
 };
 
-/* LSB_EMODEL when it cannot be opened or has a wrong header, LSB_EIO when reading fails. See lsb_gguf_close.
+/*
+ * LSB_EMODEL when it cannot be opened or has a wrong header, LSB_EIO when reading fails. See lsb_gguf_close.
  */
 int lsb_gguf_open(const char *path, struct lsb_gguf **out, struct lsb_error *err);
 void lsb_gguf_close(struct lsb_gguf *g);
@@ -100,7 +101,8 @@ uint32_t lsb_gguf_size(uint32_t type);
 /* Bytes [offset, offset + bytes) of the file; LSB_EMODEL when it is no longer the file that was opened. */
 int lsb_gguf_read(const struct lsb_gguf *g, uint64_t offset, uint64_t bytes, void *to, struct lsb_error *err);
 
-/* At most `room` - 1 bytes of `text` for a message; what is not printable ASCII becomes '?'. Returns `out`.
+/*
+ * At most `room` - 1 bytes of `text` for a message; what is not printable ASCII becomes '?'. Returns `out`.
  */
 const char *lsb_gguf_shown(const char *text, uint64_t bytes, char *out, size_t room);
 

@@ -114,7 +114,8 @@ uint32_t lsb_type_bytes(uint32_t type);
 
 /* Dequantise `n` elements (a multiple of the block) of `type` from `from` to `to`. The plain-C truth. */
 void lsb_dequantize(uint32_t type, const void *from, float *to, uint64_t n);
-/* Quantise likewise finite values (for random: models and tests); round to nearest, each type's own scheme.
+/*
+ * Quantise likewise finite values (for random: models and tests); round to nearest, each type's own scheme.
  */
 void lsb_quantize(uint32_t type, const float *from, void *to, uint64_t n);
 

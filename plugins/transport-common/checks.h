@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What transports refuse in the same words: worlds and messages that break the rules of lsbench/transport.h.
+/*
+ * What transports refuse in the same words: worlds and messages that break the rules of lsbench/transport.h.
  */
 #ifndef TRANSPORT_COMMON_CHECKS_H
 #define TRANSPORT_COMMON_CHECKS_H

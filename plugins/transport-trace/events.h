@@ -62,7 +62,8 @@ void trace_begin(struct trace_events *t, const struct trace_pending *message);
 void trace_end(struct trace_events *t, uint32_t request, uint64_t t1_ns, uint64_t bytes, uint64_t arrived_ns,
 	       int32_t status);
 
-/* Chrome trace events (JSON object format); times in microseconds of the host's clock. 0, or -1 with errno.
+/*
+ * Chrome trace events (JSON object format); times in microseconds of the host's clock. 0, or -1 with errno.
  */
 int trace_write(const struct trace_events *t, FILE *to, int rank, const char *transport);
 

@@ -134,8 +134,10 @@ static int add_line(struct lsb_dataset *set, const char *text, size_t bytes, con
 	return rc;
 }
 
-/* A line without its end into *text, grown as needed; 0 at the end of the file, -1 when longer than a line
- * may be. */
+/*
+ * A line without its end into *text, grown as needed; 0 at the end of the file, -1 when longer than a line
+ * may be.
+ */
 static int next_line(FILE *file, char **text, size_t *room, size_t *bytes)
 {
 	int c;

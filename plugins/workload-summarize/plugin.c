@@ -204,7 +204,8 @@ static char *prompt_text(const struct options *o, const char *article, size_t *f
 	return text;
 }
 
-/* Whether the article was cut, and what lsbench may cut of it; one of before there were limits is not told.
+/*
+ * Whether the article was cut, and what lsbench may cut of it; one of before there were limits is not told.
  */
 static void tell_limits(const struct lsb_workload *w, const struct lsb_item *item, size_t from,
 			struct lsb_request *out)

@@ -176,7 +176,8 @@ static int rouge_n(const struct words *reference, const struct words *prediction
 	return 0;
 }
 
-/* Table of longest common subsequences: [n + 1][m + 1], first row and column 0. NULL when that is too large.
+/*
+ * Table of longest common subsequences: [n + 1][m + 1], first row and column 0. NULL when that is too large.
  */
 static uint32_t *lcs_table(const uint32_t *a, size_t n, const uint32_t *b, size_t m)
 {
@@ -239,8 +240,10 @@ static int mark_lcs(const uint32_t *a, size_t n, const uint32_t *b, size_t m, ch
 	return 0;
 }
 
-/* Union over the prediction's sentences per reference sentence; no word counts more often than either text
- * has it. */
+/*
+ * Union over the prediction's sentences per reference sentence; no word counts more often than either text
+ * has it.
+ */
 static int rouge_lsum(const struct words *reference, const struct words *prediction, uint32_t n_numbers,
 		      struct lsb_rouge_score *out)
 {

@@ -17,8 +17,10 @@ struct lsb_rouge {
 	struct lsb_rouge_score rouge1, rouge2, rougeL, rougeLsum;
 };
 
-/* 0, or -1 without memory (or for lines of more than 16,000 words on both sides). Texts are bytes up to their
- * NUL; what is not ASCII separates words. */
+/*
+ * 0, or -1 without memory (or for lines of more than 16,000 words on both sides). Texts are bytes up to their
+ * NUL; what is not ASCII separates words.
+ */
 int lsb_rouge(const char *reference, const char *prediction, int stem, struct lsb_rouge *out);
 
 #endif

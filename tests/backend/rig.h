@@ -39,8 +39,10 @@ struct rig {
 const struct lsb_host *rig_host(void);
 /* What lsb_host.progress answers from its n-th call from now on: LSB_ECANCELED; 0: never. */
 void rig_cancel_after(int calls);
-/* Table of the plugin in $LSB_TEST_BUILD or the build folder; NULL (with a message on stderr) if it does not
- * load. */
+/*
+ * Table of the plugin in $LSB_TEST_BUILD or the build folder; NULL (with a message on stderr) if it does not
+ * load.
+ */
 const struct lsb_backend_ops *rig_ops(const char *plugin);
 /* Layers as even as can be. An lsb_status; on failure nothing is left open. */
 int rig_open(const struct rig_spec *spec, struct rig *r, struct lsb_error *err);

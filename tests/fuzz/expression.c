@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any text as an expression: a result or an error, soon. Keys a..e refer to the text itself and to each
- * other. */
+/*
+ * Any text as an expression: a result or an error, soon. Keys a..e refer to the text itself and to each
+ * other.
+ */
 #include <stdlib.h>
 #include <string.h>
 

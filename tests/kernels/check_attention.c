@@ -93,8 +93,10 @@ START_TEST(attention_agrees_with_its_definition_in_double_precision)
 	attend(k, &s, 0, QUERIES, out);
 	for (size_t i = 0; i < QUERIES; i++) {
 		naive(&s, i, want);
-		/* Scores below 40 in magnitude carry an error of a few fp32 ulps, 1e-5, into exp; values are
-		 * below 1. */
+		/*
+		 * Scores below 40 in magnitude carry an error of a few fp32 ulps, 1e-5, into exp; values are
+		 * below 1.
+		 */
 		for (size_t d = 0; d < s.head_dim; d++)
 			ck_assert_double_eq_tol(out[i * s.head_dim + d], want[d], 2e-5);
 	}

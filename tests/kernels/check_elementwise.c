@@ -34,8 +34,10 @@ START_TEST(rms_norm_is_within_rounding_of_double_precision)
 		for (size_t j = 0; j < n; j++) {
 			const double want = x[j] / sqrt(sum / (double)n + 1e-5f) * w[j];
 
-			/* two products, and the sum of n squares held in at least 16 partial sums, halved by
-			 * the root */
+			/*
+			 * two products, and the sum of n squares held in at least 16 partial sums, halved by
+			 * the root
+			 */
 			ck_assert_double_eq_tol(out[j], want,
 						fabs(want) * (4.0 + (double)n / 32.0) * FLT_EPSILON);
 		}
@@ -92,8 +94,10 @@ START_TEST(silu_is_within_four_ulp_over_the_whole_range)
 		for (size_t i = 0; i < N_MAX; i++) {
 			const double want = silu(x[i]);
 
-			/* 2 of exp, half each of the sum and the quotient, and the product with 1; where exp
-			 * overflows the result is 0 instead of at most 89 exp(-88.7) */
+			/*
+			 * 2 of exp, half each of the sum and the quotient, and the product with 1; where exp
+			 * overflows the result is 0 instead of at most 89 exp(-88.7)
+			 */
 			ck_assert_double_eq_tol(out[i], want, 4.0 * ulp_of(want) + 3e-37);
 		}
 	}
@@ -187,7 +191,8 @@ START_TEST(read_all_sums_every_word)
 }
 END_TEST
 
-/* What one machine computes, another must: no table may differ in what activations it makes of equal numbers.
+/*
+ * What one machine computes, another must: no table may differ in what activations it makes of equal numbers.
  */
 START_TEST(int8_activations_have_the_same_bytes_in_every_instruction_set)
 {

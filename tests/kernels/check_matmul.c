@@ -198,8 +198,10 @@ START_TEST(fp32_products_have_the_same_bits_in_avx2_and_avx512)
 }
 END_TEST
 
-/* The largest dot products there are: every quant and activation at its limit, where 16-bit sums would
- * overflow. */
+/*
+ * The largest dot products there are: every quant and activation at its limit, where 16-bit sums would
+ * overflow.
+ */
 START_TEST(extreme_quants_do_not_saturate)
 {
 	const struct lsb_kernels *k = isa_or_skip(_i / N_TYPES), *plain = lsb_kernels_plain();

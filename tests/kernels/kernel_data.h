@@ -36,8 +36,10 @@ struct matrix matrix_make(const struct lsb_kernels *k, uint32_t type, size_t row
 			  uint64_t seed);
 void matrix_free(struct matrix *m);
 
-/* n bytes, 64-byte aligned, filled with 0xa5 so that what is not written shows; aborts when there is no
- * memory. */
+/*
+ * n bytes, 64-byte aligned, filled with 0xa5 so that what is not written shows; aborts when there is no
+ * memory.
+ */
 void *aligned_bytes(size_t n);
 
 /* n tokens of random activations, stored as rows of the kind. */

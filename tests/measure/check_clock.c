@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clocks of ranks that never saw each other: offsets and drifts that were put in are found, within the error
- * told. */
+/*
+ * Clocks of ranks that never saw each other: offsets and drifts that were put in are found, within the error
+ * told.
+ */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>

@@ -193,7 +193,8 @@ START_TEST(an_axis_pairs_points_that_differ_in_it_alone)
 }
 END_TEST
 
-/* Three sets of one plugin, as `sweep.transport = plain, slow, slower` makes them, and its baseline's twin.
+/*
+ * Three sets of one plugin, as `sweep.transport = plain, slow, slower` makes them, and its baseline's twin.
  */
 static json_t *named_sets(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The launch that stands for a point is never among those given up before, in whatever order launches come.
+/*
+ * The launch that stands for a point is never among those given up before, in whatever order launches come.
  */
 #include <check.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ledgers of crafted records: who waited, who was transferring, and that it adds up. Times in milliseconds.
+/*
+ * Ledgers of crafted records: who waited, who was transferring, and that it adds up. Times in milliseconds.
  */
 #include <check.h>
 #include <math.h>
@@ -445,7 +446,8 @@ START_TEST(a_step_s_wait_is_the_other_rank_s_work)
 	for (size_t k = 1; k < 10; k++) {
 		const struct lsb_ledger *a = &steps[0][k].parts, *b = &steps[1][k].parts;
 
-		/* Rank 1's step k: from its compute of k - 1 to that of k. Rank 0 had ids to get meanwhile.
+		/*
+		 * Rank 1's step k: from its compute of k - 1 to that of k. Rank 0 had ids to get meanwhile.
 		 */
 		ck_assert_double_ge(b->wait_s, a->compute_s);
 		ck_assert_double_ge(a->wait_s, steps[1][k - 1].parts.compute_s);

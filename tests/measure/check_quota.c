@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Control groups in a folder like the system's: quotas of the own group and of those above it, both versions.
+/*
+ * Control groups in a folder like the system's: quotas of the own group and of those above it, both versions.
  */
 #include <check.h>
 #include <limits.h>

@@ -17,7 +17,8 @@ static json_t *metric(double median)
 	return json_pack("{s:f, s:o}", "median", median, "samples", samples);
 }
 
-/* A point over one of the suite's transports: `plugin` is what the factor holds, `set` what the sweep says.
+/*
+ * A point over one of the suite's transports: `plugin` is what the factor holds, `set` what the sweep says.
  */
 static json_t *point(const char *id, const char *case_, const char *set, const char *plugin)
 {

@@ -163,7 +163,8 @@ START_TEST(continuous_batching_refills_what_static_groups_leave_empty)
 		t.setup.is_continuous = is_continuous;
 		for (size_t i = 0; i < 16; i++)
 			t.new_tok[i] = i % 4 ? 10 : 40;
-		/* four groups as long as their longest; or 280 tokens, 4 a step but for the end of the last
+		/*
+		 * four groups as long as their longest; or 280 tokens, 4 a step but for the end of the last
 		 */
 		if (is_continuous)
 			ck_assert_double_le(run_ms(&t), 120);

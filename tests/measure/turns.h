@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of two ranks that take turns, as the stage loop writes them: contiguous, with times known to the
- * maker. */
+/*
+ * Records of two ranks that take turns, as the stage loop writes them: contiguous, with times known to the
+ * maker.
+ */
 #ifndef TURNS_H
 #define TURNS_H
 

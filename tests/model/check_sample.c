@@ -217,7 +217,8 @@ START_TEST(draws_follow_the_softmax)
 }
 END_TEST
 
-/* The three counters are not interchangeable, and each spreads evenly. 1.63/sqrt(n): Kolmogorov's 1 % point.
+/*
+ * The three counters are not interchangeable, and each spreads evenly. 1.63/sqrt(n): Kolmogorov's 1 % point.
  */
 START_TEST(uniform_is_uniform_in_each_counter)
 {

@@ -36,7 +36,8 @@ struct gguf_writer {
 	struct gguf_writer_tensor tensors[GGUF_WRITER_TENSORS];
 };
 
-/* A valid model: 2 layers, hidden 64, 4 heads, 2 KV heads, ffn 96, vocabulary 40, tied, matrices of `type`.
+/*
+ * A valid model: 2 layers, hidden 64, 4 heads, 2 KV heads, ffn 96, vocabulary 40, tied, matrices of `type`.
  */
 void gguf_writer_llama(struct gguf_writer *w, uint32_t type);
 void gguf_writer_free(struct gguf_writer *w);
@@ -57,7 +58,8 @@ void gguf_writer_raw(struct gguf_writer *w, const char *key, const void *bytes, 
 void gguf_writer_repeat(struct gguf_writer *w, const char *key);
 void gguf_writer_remove(struct gguf_writer *w, const char *key);
 
-/* A tensor to change, or a new one of rows x cols (rows 0: a vector). Aborts when there is none, or no room.
+/*
+ * A tensor to change, or a new one of rows x cols (rows 0: a vector). Aborts when there is none, or no room.
  */
 struct gguf_writer_tensor *gguf_writer_tensor(struct gguf_writer *w, const char *name);
 struct gguf_writer_tensor *gguf_writer_add(struct gguf_writer *w, const char *name, uint64_t rows,

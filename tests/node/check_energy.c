@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Energy counters from a folder like the system's: sums over packages, counters that start again, none at
- * all. */
+/*
+ * Energy counters from a folder like the system's: sums over packages, counters that start again, none at
+ * all.
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

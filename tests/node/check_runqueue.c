@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting for a core, from a folder like the system's: which thread counts, threads that come and go, none at
- * all. */
+/*
+ * Waiting for a core, from a folder like the system's: which thread counts, threads that come and go, none at
+ * all.
+ */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>

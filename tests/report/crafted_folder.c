@@ -51,8 +51,10 @@ char *crafted_read(const char *path)
 	return text;
 }
 
-/* Thousands of times: no fsync, and a new file each time, since some file systems sync one that is cut and
- * rewritten. */
+/*
+ * Thousands of times: no fsync, and a new file each time, since some file systems sync one that is cut and
+ * rewritten.
+ */
 void crafted_write(const char *name, const char *text, size_t bytes)
 {
 	FILE *file;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The suites of the tree parse, say what their names promise, and docs/suites.md agrees with the key table.
+/*
+ * The suites of the tree parse, say what their names promise, and docs/suites.md agrees with the key table.
  */
 #include "parse.h"
 #include "suite/baseline.h"

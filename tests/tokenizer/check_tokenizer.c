@@ -55,7 +55,8 @@ static void assert_round_trip(struct lsb_tokenizer *t, const char *text, size_t 
 	free(ids);
 }
 
-/* a gpt2 vocabulary with a few words: 256 aa, 257 aaaa, 258 ab, 259 " a", 260 <|end|>, 261 <|end|>x, 262 [u]
+/*
+ * a gpt2 vocabulary with a few words: 256 aa, 257 aaaa, 258 ab, 259 " a", 260 <|end|>, 261 <|end|>x, 262 [u]
  */
 static void words_gpt2(void)
 {

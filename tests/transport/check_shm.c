@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* transport-shm: ranks are threads of this process, or driven in turn by one; deaths are in `lsbench check`.
+/*
+ * transport-shm: ranks are threads of this process, or driven in turn by one; deaths are in `lsbench check`.
  */
 #include "../../plugins/transport-shm/shm.h"
 #include "ranks.h"
@@ -33,8 +34,10 @@ static void fill(uint8_t *to, size_t n, uint32_t salt)
 	}
 }
 
-/* Each rank sends to all others messages of many sizes, the largest far beyond the ring, and checks what
- * comes. */
+/*
+ * Each rank sends to all others messages of many sizes, the largest far beyond the ring, and checks what
+ * comes.
+ */
 static const size_t sizes[] = { 0, 1, 31, 32, 33, 4000, 4064, 4065, 100003, 3000000 };
 
 enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };

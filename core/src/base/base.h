@@ -31,7 +31,8 @@ void lsb_text_free(struct lsb_text *t);
 /* printf into malloc'ed memory; NULL when there is none. */
 char *lsb_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A whole file of at most `limit` bytes, NUL behind it; malloc'ed into *data. LSB_EIO, LSB_EINVAL if larger.
+/*
+ * A whole file of at most `limit` bytes, NUL behind it; malloc'ed into *data. LSB_EIO, LSB_EINVAL if larger.
  */
 int lsb_file_read(const char *path, size_t limit, char **data, size_t *bytes, struct lsb_error *err);
 /* Write a file whole or not at all: a temporary beside it, fsync, rename. */

@@ -93,7 +93,8 @@ done:
 	return rc;
 }
 
-/* A digest of what decides which clock this process has: the boot, and the time namespace if there are any.
+/*
+ * A digest of what decides which clock this process has: the boot, and the time namespace if there are any.
  */
 static void tell_clock(struct lsb_identity *out)
 {

@@ -216,7 +216,8 @@ static int open_predictor(const struct request *r, struct lsb_predictor **out, s
 
 /* --- answers ------------------------------------------------------------------------------ */
 
-/* Stages and replicas of `nodes` ranks, 0: as they were; their layers as `lsbench plan` deals them.
+/*
+ * Stages and replicas of `nodes` ranks, 0: as they were; their layers as `lsbench plan` deals them.
  */
 static int arrange(const struct lsb_predictor *p, const struct request *r, uint32_t nodes,
 		   struct lsb_predict_settings *s, uint32_t layers[STAGES_MAX], struct lsb_error *err)

@@ -15,7 +15,8 @@
 
 #define SWITCH "profile"
 
-/* The description of a backend's switch, from `known` if it was asked for before; NULL in *out: it has none.
+/*
+ * The description of a backend's switch, from `known` if it was asked for before; NULL in *out: it has none.
  */
 static int find_switch(const char *backend, const char *folders, json_t *known, const json_t **out,
 		       struct lsb_error *err)

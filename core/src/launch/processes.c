@@ -58,8 +58,10 @@ void launch_judge_rank(struct rank *r)
 			  r->phase);
 }
 
-/* The first rank that a launcher has not brought to its end; NULL when it has done all its work. Of a rank
- * that is given up, nobody may have told the end. */
+/*
+ * The first rank that a launcher has not brought to its end; NULL when it has done all its work. Of a rank
+ * that is given up, nobody may have told the end.
+ */
 static const struct rank *find_owed(const struct process *p, const struct running *l)
 {
 	for (int32_t i = 0; i < l->n; i++)
@@ -130,7 +132,8 @@ static void judge(const struct process *p, struct running *l)
 static void reap(struct process *p, struct running *l, uint64_t now)
 {
 	p->how = (siginfo_t){ 0 };
-	/* Look before reaping: as long as the zombie holds its number, the process group is surely its own.
+	/*
+	 * Look before reaping: as long as the zombie holds its number, the process group is surely its own.
 	 */
 	if (waitid(P_PID, (id_t)p->pid, &p->how, WEXITED | WNOHANG | WNOWAIT) != 0 || p->how.si_pid == 0)
 		return;

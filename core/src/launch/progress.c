@@ -44,7 +44,8 @@ void lsb_progress_skip(struct lsb_progress *p, size_t point)
 	p->done++;
 }
 
-/* Seconds that the launches to come will take, by those of the same point, or of all; below 0: nothing known.
+/*
+ * Seconds that the launches to come will take, by those of the same point, or of all; below 0: nothing known.
  */
 static double estimate_left(const struct lsb_progress *p)
 {

@@ -90,8 +90,10 @@ static double seconds_in(const struct running *l, uint64_t at_ns)
 	return at_ns > l->started_ns ? (double)(at_ns - l->started_ns) * 1e-9 : 0;
 }
 
-/* What is known of the ranks of a lost replica: as far as each had told when it was last heard. New
- * reference. */
+/*
+ * What is known of the ranks of a lost replica: as far as each had told when it was last heard. New
+ * reference.
+ */
 static json_t *last_words(const struct running *l, const struct replica *p)
 {
 	const int32_t stages = (int32_t)l->jobs[0].stages, first = (int32_t)(p - l->replicas) * stages;

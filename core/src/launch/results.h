@@ -23,8 +23,10 @@ int lsb_results_create(const char *folder, struct lsb_results *out, struct lsb_e
 int lsb_results_resume(const char *folder, struct lsb_results *out, json_t **lines, size_t *whole_bytes,
 		       struct lsb_error *err);
 void lsb_results_close(struct lsb_results *r);
-/* First line of the journal in `folder`, a new reference; NULL: none that can be read, as going on with it
- * tells. */
+/*
+ * First line of the journal in `folder`, a new reference; NULL: none that can be read, as going on with it
+ * tells.
+ */
 json_t *lsb_results_header(const char *folder);
 
 /* Path of a file in the folder; malloc'ed, NULL without memory. */

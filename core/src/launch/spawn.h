@@ -20,8 +20,10 @@ struct lsb_spawn {
 	int in, out, err;		/* become 0, 1, 2; in -1: an empty one */
 	int channel, channel_number;	/* `channel` becomes this number, one below 16 or in use; -1: none */
 	int parting_signal;		/* when the parent dies */
-	/* What this process inherited itself stays open in the child (MPICH passes a descriptor so); else
-	 * nothing but the above does. */
+	/*
+	 * What this process inherited itself stays open in the child (MPICH passes a descriptor so); else
+	 * nothing but the above does.
+	 */
 	int keeps_inherited;
 };
 

@@ -71,8 +71,10 @@ static void advise_launches(const json_t *summary, json_t *list)
 				"points", "kind", "reps", "basis", "stated", "gain", "set", "reps = 6"));
 }
 
-/* Before all others: what was not seen cannot be recommended, and what is predicted stands on the same
- * figures. */
+/*
+ * Before all others: what was not seen cannot be recommended, and what is predicted stands on the same
+ * figures.
+ */
 static void advise_quiet(const json_t *summary, const json_t *grades, json_t *list)
 {
 	json_t *busy = lsb_finding_busy(summary, grades), *text;

@@ -105,7 +105,8 @@ static const json_t *linked_launch(const json_t *launches)
 	return NULL;
 }
 
-/* Exposed time of messages at the link's measured cost, mean over pipelines: a replay with and one without.
+/*
+ * Exposed time of messages at the link's measured cost, mean over pipelines: a replay with and one without.
  */
 static double exposed_s(const json_t *launch)
 {

@@ -59,7 +59,8 @@ json_t *lsb_launches_with(const json_t *all, const char *status)
 
 		if (!has_status(launch, status))
 			continue;
-		/* only a round that is not beyond all before it can be one of them: few are, of resumed runs
+		/*
+		 * only a round that is not beyond all before it can be one of them: few are, of resumed runs
 		 */
 		at = round > highest ? json_array_size(out) : same_round(out, launch);
 		highest = round > highest ? round : highest;

@@ -15,8 +15,10 @@ json_t *lsb_launches_with(const json_t *all, const char *status);
 /* The launch whose run_s is nearest to the median: its ledger stands for the point. NULL: there is none. */
 const json_t *lsb_launches_median(const json_t *ok);
 
-/* Those of one point's `all` that are measured by: that went well, and where none did that lost a replica.
- * New reference. */
+/*
+ * Those of one point's `all` that are measured by: that went well, and where none did that lost a replica.
+ * New reference.
+ */
 json_t *lsb_launches_measured(const json_t *all);
 
 /*

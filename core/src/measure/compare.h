@@ -22,8 +22,10 @@ struct lsb_compare_run {
 };
 
 struct lsb_compare_options {
-	/* Of one run: a factor whose values are compared, as "transport" or "transport=tcp,mpi"; or two
-	 * points or cases (an id, a case, the start of a label). Neither: of two runs. */
+	/*
+	 * Of one run: a factor whose values are compared, as "transport" or "transport=tcp,mpi"; or two
+	 * points or cases (an id, a case, the start of a label). Neither: of two runs.
+	 */
 	const char *axis;
 	const char *first, *second;
 	const char *const *metrics; /* [n_metrics] */

@@ -20,8 +20,10 @@
 /* What a launch's metric is called, and how it is told. */
 struct lsb_derived {
 	const char *name;
-	/* Of `launch`; `peaks`: of each rank, pooled over the run (pool.h), or no list. NAN:
-	 * none. */
+	/*
+	 * Of `launch`; `peaks`: of each rank, pooled over the run (pool.h), or no list. NAN:
+	 * none.
+	 */
 	double (*value)(const json_t *launch, const json_t *peaks);
 };
 

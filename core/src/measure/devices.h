@@ -6,7 +6,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* Of RANK objects `ranks`: the first rank that is on the device of rank i; -1 if rank i tells of no device.
+/*
+ * Of RANK objects `ranks`: the first rank that is on the device of rank i; -1 if rank i tells of no device.
  */
 int lsb_devices_owner(const json_t *ranks, size_t i);
 

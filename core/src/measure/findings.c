@@ -342,7 +342,8 @@ static json_t *summary_sentences(const json_t *summary, const json_t *grades)
 
 	if (busy)
 		keep(list, busy);
-	/* trouble first, over all points; then point by point, so that a speedup and its why stand together
+	/*
+	 * trouble first, over all points; then point by point, so that a speedup and its why stand together
 	 */
 	for (size_t rule = 0; rule < LSB_COUNT(trouble); rule++)
 		json_array_foreach(json_object_get(summary, "points"), i, point)

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/* Index of the first of n > 0 values that is nearest to their median; as the summary chooses ledger_launch.
+/*
+ * Index of the first of n > 0 values that is nearest to their median; as the summary chooses ledger_launch.
  */
 size_t lsb_median_member(const double *values, size_t n);
 

@@ -144,7 +144,8 @@ static void add_phase(struct phase *phase, const struct lsb_step_ledger *steps, 
 	}
 }
 
-/* Median and worst step of one rank, prefill and decode apart; `phases` [PHASES] of a last stage, else NULL.
+/*
+ * Median and worst step of one rank, prefill and decode apart; `phases` [PHASES] of a last stage, else NULL.
  */
 static int add_steps(json_t *list, size_t rank, const struct lsb_rank_records *records,
 		     const struct lsb_division *division, struct phase *phases, struct lsb_error *err)
@@ -220,8 +221,10 @@ static int measure_pipeline(const json_t *ranks, const struct lsb_rank_records *
 		rc = measure_rank(ranks, &pipeline, clocks, first, k, out, err);
 	if (rc)
 		return rc;
-	/* A full recorder makes replay impossible, not the launch. A schedule that waits for arrivals has no
-	 * least length. */
+	/*
+	 * A full recorder makes replay impossible, not the launch. A schedule that waits for arrivals has no
+	 * least length.
+	 */
 	if (out->is_open_loop || lsb_replay(pipeline.stages, stages, &makespan, NULL) || !(makespan > 0))
 		out->n_unreplayed++;
 	out->replay_s = larger(out->replay_s, makespan);

@@ -295,7 +295,8 @@ static void set_recording(json_t *metrics, const json_t *ranks)
 		set(metrics, "recording_share", most);
 }
 
-/* Longest that a rank was ready to run without a core, of its run; absent where the kernel does not count it.
+/*
+ * Longest that a rank was ready to run without a core, of its run; absent where the kernel does not count it.
  */
 static void set_runqueue(json_t *metrics, const json_t *ranks)
 {

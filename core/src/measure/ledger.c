@@ -91,8 +91,10 @@ static int divide_block(struct lsb_division *d, const struct lsb_record *block, 
 	       lsb_spans_add(&d->parts[LSB_PART_OVERHEAD], arrived, b1);
 }
 
-/* Compute and own work, of which what lies under compute is compute's (separate). Records come from other
- * processes: an unknown kind is no kind of ours. */
+/*
+ * Compute and own work, of which what lies under compute is compute's (separate). Records come from other
+ * processes: an unknown kind is no kind of ours.
+ */
 static int add_own_time(struct lsb_division *d, const struct lsb_rank_records *mine)
 {
 	for (size_t i = 0; i < mine->n; i++) {

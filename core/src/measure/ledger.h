@@ -22,8 +22,10 @@ struct lsb_rank_records {
 	int32_t rank;
 	const struct lsb_record *records;
 	size_t n;
-	/* How far its clock may be off rank 0's: grows along the chain of ranks, so that of a pair it is the
-	 * difference. 0: they share a clock. */
+	/*
+	 * How far its clock may be off rank 0's: grows along the chain of ranks, so that of a pair it is the
+	 * difference. 0: they share a clock.
+	 */
 	uint64_t clock_error_ns;
 };
 
@@ -66,7 +68,8 @@ struct lsb_ledger {
 	int knows_hidden;
 };
 
-/* What of a division lies in [from, to], within its run. Hidden transfer is of the whole run, or not known.
+/*
+ * What of a division lies in [from, to], within its run. Hidden transfer is of the whole run, or not known.
  */
 struct lsb_ledger lsb_ledger_window(const struct lsb_division *division, uint64_t from, uint64_t to);
 

@@ -123,7 +123,8 @@ int lsb_links_measure(const json_t *ranks, json_t *metrics, struct lsb_error *er
 
 /* --- over launches --- */
 
-/* One figure of row `i` of rank `r` over launches: {"median", "ci95", "n"}, or null where a launch lacks it.
+/*
+ * One figure of row `i` of rank `r` over launches: {"median", "ci95", "n"}, or null where a launch lacks it.
  */
 static json_t *estimate(const json_t *launches, size_t r, size_t i, const char *key)
 {

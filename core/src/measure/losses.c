@@ -85,7 +85,8 @@ const char *lsb_losses_uneven(const json_t *point)
 	return lsb_look_number(point, "stages") > 1 ? terms[IMBALANCE].words : "uneven replicas";
 }
 
-/* {"name", "words", "s", "share", "speedup", "gain", "ci95"}: of the pair `typical`, its interval over all.
+/*
+ * {"name", "words", "s", "share", "speedup", "gain", "ci95"}: of the pair `typical`, its interval over all.
  */
 static json_t *term_json(const struct pair *pairs, size_t n, const struct pair *typical, enum term term,
 			 double p, const char *words)

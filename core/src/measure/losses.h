@@ -23,8 +23,10 @@
  */
 void lsb_losses_add(json_t *summary);
 
-/* What the term "imbalance" of `point` is called: "uneven stages", or of replicas of one stage "uneven
- * replicas". */
+/*
+ * What the term "imbalance" of `point` is called: "uneven stages", or of replicas of one stage "uneven
+ * replicas".
+ */
 const char *lsb_losses_uneven(const json_t *point);
 
 #endif

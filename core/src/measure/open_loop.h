@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs whose requests arrive from outside (arrivals other than closed): what was offered, and was it kept up
- * with? */
+/*
+ * Runs whose requests arrive from outside (arrivals other than closed): what was offered, and was it kept up
+ * with?
+ */
 #ifndef LSB_OPEN_LOOP_H
 #define LSB_OPEN_LOOP_H
 

@@ -185,8 +185,10 @@ static const json_t **matched(const struct answers *a, const struct answers *b, 
 	return out;
 }
 
-/* An entry of "comparisons" (docs/summary.md) without what it is against; NULL where there is none. New
- * reference. */
+/*
+ * An entry of "comparisons" (docs/summary.md) without what it is against; NULL where there is none. New
+ * reference.
+ */
 static json_t *compare_points(const json_t *entry, const json_t *other, const json_t *point,
 			      const json_t *baseline, const json_t *launches)
 {

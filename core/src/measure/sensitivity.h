@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much link can a pipeline bear: points whose messages were slowed on purpose, measured beside predicted.
- * Pure. */
+/*
+ * How much link can a pipeline bear: points whose messages were slowed on purpose, measured beside predicted.
+ * Pure.
+ */
 #ifndef LSB_SENSITIVITY_H
 #define LSB_SENSITIVITY_H
 

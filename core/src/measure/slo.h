@@ -42,8 +42,10 @@ double lsb_slo_kept(const json_t *point);
 /* Requests a second that a point is offered (arrivals = fixed:..., poisson:...); 0: none. */
 double lsb_offered_rate(const json_t *point);
 
-/* {"ttft_s", "tpot_s", "e2e_s": numbers or null, "share", "met": true, false, or null without launches}. New
- * reference; null where the point has no limits. */
+/*
+ * {"ttft_s", "tpot_s", "e2e_s": numbers or null, "share", "met": true, false, or null without launches}. New
+ * reference; null where the point has no limits.
+ */
 json_t *lsb_slo_json(const json_t *point);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists of time intervals, ascending and without overlap once merged: union, difference, length in a window.
+/*
+ * Lists of time intervals, ascending and without overlap once merged: union, difference, length in a window.
  */
 #ifndef LSB_SPANS_H
 #define LSB_SPANS_H

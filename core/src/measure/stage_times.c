@@ -253,7 +253,8 @@ static json_t *message_lines(const struct lsb_rank_records *mine, const struct l
 
 /* --- one rank --- */
 
-/* When a backend that tells so itself was at any step; empty where compute and own work exclude each other.
+/*
+ * When a backend that tells so itself was at any step; empty where compute and own work exclude each other.
  */
 static int collect_computed(const struct lsb_rank_records *mine, struct lsb_spans *out)
 {

@@ -137,7 +137,8 @@ static double *count_u(size_t n, size_t m)
 
 	if (!ways)
 		return NULL;
-	/* Gaussian binomial coefficient [n+m choose n]_q: multiply by (1 - q^(m+i)) and divide by (1 - q^i).
+	/*
+	 * Gaussian binomial coefficient [n+m choose n]_q: multiply by (1 - q^(m+i)) and divide by (1 - q^i).
 	 */
 	ways[0] = 1;
 	for (size_t i = 1; i <= n; i++) {

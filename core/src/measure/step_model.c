@@ -22,7 +22,8 @@ enum { UNKNOWNS = LSB_STEP_KNOTS + 2, ROUNDS = 60 };
 
 /* --- f --- */
 
-/* tokens = (1 - share) knot[i] + share knot[i + 1]; beyond the last two, on their line; below the first, it.
+/*
+ * tokens = (1 - share) knot[i] + share knot[i + 1]; beyond the last two, on their line; below the first, it.
  */
 static void place(const struct lsb_step_model *m, double tokens, size_t *i, double *share)
 {

@@ -21,8 +21,10 @@ int lsb_control_open(int fd, struct lsb_stage_status *status, struct lsb_control
 /* Stops the thread; does not close the descriptor. */
 void lsb_control_close(struct lsb_control *c);
 
-/* What heartbeats say from now on: "load", "connect", "run" and the like; a string constant. Sends one at
- * once. */
+/*
+ * What heartbeats say from now on: "load", "connect", "run" and the like; a string constant. Sends one at
+ * once.
+ */
 void lsb_control_phase(struct lsb_control *c, const char *phase);
 const char *lsb_control_phase_now(const struct lsb_control *c);
 

@@ -21,9 +21,9 @@ struct claimer {
 struct lsb_dispatch {
 	struct lsb_dispatch_setup setup;
 	struct lsb_scheduler *scheduler;
-	uint32_t *order;	/* [n], requests that can be served in order of arrival */
-	int32_t *owners;	/* [n] */
-	uint32_t n_order, next; /* next: to be handed out; the dispatcher's alone after the start */
+	struct lsb_sequence **order; /* [n], those that can be served, by arrival */
+	int32_t *owners;	     /* [n] */
+	uint32_t n_order, next;	     /* next: to be handed out; the dispatcher's alone after the start */
 	/* dispatcher */
 	struct claimer *claimers; /* [replicas] */
 	uint32_t turn;		  /* who gets the next one */
@@ -139,25 +139,10 @@ int lsb_dispatch_post(struct lsb_dispatch *d, struct lsb_error *err)
 
 /* --- the start ------------------------------------------------------------------------- */
 
-/* By arrival, of equals by number. Arrivals ascend as a rule, so insertion has little to do. */
-static void sort_by_arrival(struct lsb_dispatch *d)
-{
-	const struct lsb_sequence *s = d->setup.sequences;
-
-	for (uint32_t i = 1; i < d->n_order; i++) {
-		const uint32_t index = d->order[i];
-		uint32_t at = i;
-
-		for (; at && s[d->order[at - 1]].arrival_ns > s[index].arrival_ns; at--)
-			d->order[at] = d->order[at - 1];
-		d->order[at] = index;
-	}
-}
-
 /* The next request is replica `r`'s. */
 static uint32_t hand_out(struct lsb_dispatch *d, uint32_t r)
 {
-	const uint32_t index = d->order[d->next++];
+	const uint32_t index = (uint32_t)(d->order[d->next++] - d->setup.sequences);
 
 	d->owners[index] = (int32_t)r;
 	return index;
@@ -182,11 +167,10 @@ void lsb_dispatch_begin(struct lsb_dispatch *d, struct lsb_scheduler *scheduler)
 
 		d->owners[i] = is_refused && lsb_dispatch_serves(d) ? DISPATCHER : -1;
 		if (!is_refused)
-			d->order[d->n_order++] = i;
+			d->order[d->n_order++] = &d->setup.sequences[i];
 	}
-	sort_by_arrival(d);
-	while (d->next < d->n_order && d->next < n_slots &&
-	       d->setup.sequences[d->order[d->next]].arrival_ns == 0) {
+	qsort(d->order, d->n_order, sizeof(struct lsb_sequence *), lsb_sequence_compare);
+	while (d->next < d->n_order && d->next < n_slots && d->order[d->next]->arrival_ns == 0) {
 		const uint32_t r = d->next % d->setup.replicas, index = hand_out(d, r);
 
 		if (r == me)
@@ -281,7 +265,7 @@ static int send_grant(struct lsb_dispatch *d, uint32_t r, struct lsb_error *err)
 
 static int has_arrived(const struct lsb_dispatch *d, uint64_t now_ns)
 {
-	return d->next < d->n_order && d->setup.sequences[d->order[d->next]].arrival_ns <= now_ns;
+	return d->next < d->n_order && d->order[d->next]->arrival_ns <= now_ns;
 }
 
 /* One to each who wants more, in turn, as long as there are both. */
@@ -444,7 +428,7 @@ uint64_t lsb_dispatch_next_arrival(const struct lsb_dispatch *d)
 		return LSB_NEVER;
 	for (uint32_t r = 0; r < d->setup.replicas; r++)
 		if (d->claimers[r].wanted)
-			return d->setup.sequences[d->order[d->next]].arrival_ns;
+			return d->order[d->next]->arrival_ns;
 	return LSB_NEVER;
 }
 

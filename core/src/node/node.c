@@ -131,7 +131,8 @@ static int prepare_launch(struct lsb_session *s, uint64_t started_ns, struct lsb
 	s->phases.spawn_s = (double)(lsb_now_ns() - started_ns) * 1e-9;
 	lsb_control_phase(s->control, "load");
 	rc = lsb_session_load(s, err);
-	/* The addresses come back once all ranks have loaded: nobody waits for a slow disk while connecting.
+	/*
+	 * The addresses come back once all ranks have loaded: nobody waits for a slow disk while connecting.
 	 */
 	if (rc == LSB_OK)
 		rc = send_address(s, err);

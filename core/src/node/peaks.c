@@ -192,7 +192,8 @@ static int ask(struct probe *p, uint64_t budget_ns, struct lsb_error *err)
 	return rc ? rc : finish(p, request, &ignored, err);
 }
 
-/* Send back what comes, each time with the next receive posted before, since no transport holds the unasked.
+/*
+ * Send back what comes, each time with the next receive posted before, since no transport holds the unasked.
  */
 static int answer(struct probe *p, uint32_t request, struct lsb_error *err)
 {

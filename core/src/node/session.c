@@ -123,7 +123,8 @@ static int open_transport(struct lsb_session *s, struct lsb_error *err)
 				 err);
 }
 
-/* Elsewhere, lsbench may lie at another place: its own plugins are looked for after the controller's paths.
+/*
+ * Elsewhere, lsbench may lie at another place: its own plugins are looked for after the controller's paths.
  */
 static int add_own_folders(struct lsb_session *s, struct lsb_error *err)
 {
@@ -340,8 +341,10 @@ static void compare_clocks(struct lsb_session *s, const unsigned char *bytes)
 	}
 }
 
-/* Base64 texts of a JSON array into `bytes` (ADDRESS_ROOM each): a clock's id, and the address that `spans`
- * view. */
+/*
+ * Base64 texts of a JSON array into `bytes` (ADDRESS_ROOM each): a clock's id, and the address that `spans`
+ * view.
+ */
 static int parse_addresses(const struct lsb_session *s, const char *text, size_t length, unsigned char *bytes,
 			   struct lsb_span *spans, struct lsb_error *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What session.c (opening, connecting, closing) and session_run.c (the run) share; nobody else includes it.
+/*
+ * What session.c (opening, connecting, closing) and session_run.c (the run) share; nobody else includes it.
  */
 #ifndef LSB_SESSION_PARTS_H
 #define LSB_SESSION_PARTS_H

@@ -82,7 +82,8 @@ struct lsb_dispatch *lsb_stage_dispatch(const struct lsb_stage *s);
 /* "direct" or "staged": how hidden states reach the transport. */
 const char *lsb_stage_path(const struct lsb_stage *s);
 
-/* What a message of hidden states of `n_tokens` has in bytes, and the enum lsb_mem that the transport moves.
+/*
+ * What a message of hidden states of `n_tokens` has in bytes, and the enum lsb_mem that the transport moves.
  */
 uint64_t lsb_stage_hidden_bytes(const struct lsb_stage *s, uint32_t n_tokens);
 uint32_t lsb_stage_wire_mem(const struct lsb_stage *s);

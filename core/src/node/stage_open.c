@@ -195,7 +195,8 @@ void lsb_stage_settle(struct lsb_stage *s)
 
 void lsb_stage_close(struct lsb_stage *s)
 {
-	/* A step that would not end may still write to this memory: the process, which ends, gives it back.
+	/*
+	 * A step that would not end may still write to this memory: the process, which ends, gives it back.
 	 */
 	if (!s || (s->n_works && !s->is_inline))
 		return;

@@ -55,8 +55,10 @@ enum { LSB_STAGE_SLICE_NS = 50 * 1000 * 1000 }; /* longest block between looks a
 int lsb_stage_check_cancelled(const struct lsb_stage *s, struct lsb_error *err);
 /* Own work ends at `now`: the rank goes into a ticket or blocks. */
 void lsb_stage_close_own_work(struct lsb_stage *s, uint64_t now);
-/* Blocked from t0 until now, for `message` of `box` that came or is still due, or for room to send it; own
- * work begins. */
+/*
+ * Blocked from t0 until now, for `message` of `box` that came or is still due, or for room to send it; own
+ * work begins.
+ */
 void lsb_stage_record_block(struct lsb_stage *s, const struct lsb_box *box, const struct lsb_message *message,
 			    uint64_t t0);
 /* The step of `work` is complete, as was seen when own work began: write down when it was computed. */

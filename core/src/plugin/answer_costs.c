@@ -192,7 +192,8 @@ static void add_token(struct costs *c, uint32_t *n, uint32_t slot, uint32_t flag
 	c->tokens[(*n)++] = (struct lsb_token){ .slot = slot, .position = c->next[slot]++, .flags = flags };
 }
 
-/* Prompts of all slots, one after the other; the first chunk of all, and one that is not full, do not count.
+/*
+ * Prompts of all slots, one after the other; the first chunk of all, and one that is not full, do not count.
  */
 static int run_prompts(struct costs *c, uint64_t end_ns, int *warm, struct lsb_error *err)
 {

@@ -82,7 +82,8 @@ int lsb_chain_cut(const char *chain, char link[LSB_PLUGIN_NAME_MAX], const char 
 	return lsb_plugin_name_valid(link);
 }
 
-/* The next folder of a ':'-separated list into `folder`; 0 at its end. Empty and over-long ones are skipped.
+/*
+ * The next folder of a ':'-separated list into `folder`; 0 at its end. Empty and over-long ones are skipped.
  */
 static int folder_next(const char **list, char folder[FOLDER_MAX])
 {

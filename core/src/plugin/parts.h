@@ -35,7 +35,8 @@ int lsb_plugin_find(enum lsb_kind kind, const char *name, const char *folders, c
  * NULL-terminated list that the caller frees with lsb_options_free.
  */
 int lsb_plugin_files(const char *folders, char ***paths, struct lsb_error *err);
-/* Cut the first link off a chain "fault:tcp": into `link`, and the rest, or NULL, to *rest. 0 if malformed.
+/*
+ * Cut the first link off a chain "fault:tcp": into `link`, and the rest, or NULL, to *rest. 0 if malformed.
  */
 int lsb_chain_cut(const char *chain, char link[LSB_PLUGIN_NAME_MAX], const char **rest);
 
@@ -98,12 +99,15 @@ json_t *lsb_answer_text(const char *text);
 /* Load, telling about every file of the chain before it is opened. */
 int lsb_answer_load(const struct lsb_asker *to, enum lsb_kind kind, const char *chain, const char *folders,
 		    struct lsb_loaded **out, struct lsb_error *err);
-/* Load and configure PLUGIN of inspect.h; `base` may be NULL. *out is the caller's to free, after failures
- * too. */
+/*
+ * Load and configure PLUGIN of inspect.h; `base` may be NULL. *out is the caller's to free, after failures
+ * too.
+ */
 int lsb_answer_configure(const struct lsb_asker *to, enum lsb_kind kind, const json_t *plugin,
 			 const char *folders, const char *base, struct lsb_loaded **out,
 			 struct lsb_error *err);
-/* A model's path, from `base` on (NULL: none) where it is relative; random:... as it is. malloc'ed, or NULL.
+/*
+ * A model's path, from `base` on (NULL: none) where it is relative; random:... as it is. malloc'ed, or NULL.
  */
 char *lsb_answer_model_path(const char *base, const char *model);
 /* Probe the whole chain, innermost first. LSB_EUNAVAIL: waived, with the reason in `err`. */

@@ -13,8 +13,10 @@ static const json_t *comparisons_of(const json_t *point)
 	return json_object_get(json_object_get(point, "outputs"), "comparisons");
 }
 
-/* How bad a comparison is: 0 same tokens, 1 other ones that score alike, 2 ones that nothing judges, 3 other
- * scores. */
+/*
+ * How bad a comparison is: 0 same tokens, 1 other ones that score alike, 2 ones that nothing judges, 3 other
+ * scores.
+ */
 static int badness(const json_t *comparison)
 {
 	const json_t *first = lsb_quality_first(json_object_get(comparison, "scores"));

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a chart's script to an <svg> element of the page: gnuplot's own, with ids, colours and fonts made the
- * page's. */
+/*
+ * From a chart's script to an <svg> element of the page: gnuplot's own, with ids, colours and fonts made the
+ * page's.
+ */
 #include "report/chart.h"
 
 #include <math.h>

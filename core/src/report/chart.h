@@ -53,7 +53,8 @@ struct lsb_chart {
 };
 
 void lsb_chart_free(struct lsb_chart *chart);
-/* Number of a placeholder for `text`, cut to `width` characters; the last one again when there are too many.
+/*
+ * Number of a placeholder for `text`, cut to `width` characters; the last one again when there are too many.
  */
 size_t lsb_chart_label(struct lsb_chart *chart, const char *text, size_t width);
 /* Mark of the legend: `mark` is a CSS class of style.css, `words` trusted markup's text. */

@@ -26,7 +26,8 @@ static size_t series_of(struct curves *c, double nodes)
 	return c->n - 1;
 }
 
-/* tokens/s of the batch-1 point times N / ceil(N / b): N prompts are whole passes. NaN without such a point.
+/*
+ * tokens/s of the batch-1 point times N / ceil(N / b): N prompts are whole passes. NaN without such a point.
  */
 static double ceiling_of(const json_t *point)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Distribution of a latency over requests: the share that was answered within a time, a curve for each point.
+/*
+ * Distribution of a latency over requests: the share that was answered within a time, a curve for each point.
  */
 #include <math.h>
 #include <stdlib.h>

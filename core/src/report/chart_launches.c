@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every launch a dot, a row for each point, rounds from top to bottom: two groups, drifts and outliers show.
+/*
+ * Every launch a dot, a row for each point, rounds from top to bottom: two groups, drifts and outliers show.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Speedup over nodes: measured with its interval, the bound of the own schedule, ideal, and what the extra
- * nodes bought. */
+/*
+ * Speedup over nodes: measured with its interval, the bound of the own schedule, ideal, and what the extra
+ * nodes bought.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokens a second over slowed links: measured as dots with their intervals, predicted as lines, a colour for
- * each case. */
+/*
+ * Tokens a second over slowed links: measured as dots with their intervals, predicted as lines, a colour for
+ * each case.
+ */
 #include <math.h>
 #include <string.h>
 

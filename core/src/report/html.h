@@ -62,12 +62,15 @@ struct lsb_html_rows {
 void lsb_html_rows_add(const struct lsb_page *page, struct lsb_html_rows *rows, const json_t *point);
 /* Whether there was a table. */
 int lsb_html_rows_end(const struct lsb_page *page, const struct lsb_html_rows *rows);
-/* A table as it was built for Markdown, columns from `numbers` on set right; nothing without rows. Frees it.
+/*
+ * A table as it was built for Markdown, columns from `numbers` on set right; nothing without rows. Frees it.
  */
 void lsb_html_from_table(const struct lsb_page *page, const char *caption, struct lsb_table *t,
 			 size_t numbers);
-/* A row; `point` is named in its head, and the row is the anchor of links to it, and has its id
- * and flags, when `is_anchor`. */
+/*
+ * A row; `point` is named in its head, and the row is the anchor of links to it, and has its id
+ * and flags, when `is_anchor`.
+ */
 void lsb_html_row(const struct lsb_page *page, const json_t *point, int is_anchor);
 void lsb_html_row_end(const struct lsb_page *page);
 void lsb_html_cell(const struct lsb_page *page, const char *format, ...)

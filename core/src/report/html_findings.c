@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the numbers say in words (findings of docs/summary.md): sentences, grades, bottlenecks, advice,
- * checks. */
+/*
+ * What the numbers say in words (findings of docs/summary.md): sentences, grades, bottlenecks, advice,
+ * checks.
+ */
 #include <string.h>
 
 #include "measure/summary.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The results of each kind of case: table, curves, every launch, and each ratio with its formula and
- * baseline. */
+/*
+ * The results of each kind of case: table, curves, every launch, and each ratio with its formula and
+ * baseline.
+ */
 #include <stdio.h>
 #include <string.h>
 

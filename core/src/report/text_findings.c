@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the terminal says in words: findings, grades in a line, and why nodes are not as many times as fast.
+/*
+ * What the terminal says in words: findings, grades in a line, and why nodes are not as many times as fast.
  */
 #include <stdio.h>
 #include <string.h>

@@ -49,7 +49,7 @@ uint32_t lsb_scheduler_max_tokens(const struct lsb_scheduler_limits *limits)
 
 /* --- memory ------------------------------------------------------------------------------ */
 
-static int compare_arrivals(const void *a, const void *b)
+int lsb_sequence_compare(const void *a, const void *b)
 {
 	const struct lsb_sequence *x = *(struct lsb_sequence *const *)a,
 				  *y = *(struct lsb_sequence *const *)b;
@@ -71,7 +71,7 @@ static void open_queue(struct lsb_scheduler *s, struct lsb_sequence *sequences, 
 	for (size_t i = 0; i < n; i++)
 		if (sequences[i].finish == LSB_FINISH_NONE)
 			enqueue(s, &sequences[i]);
-	qsort(s->waiting, s->n_waiting, sizeof(struct lsb_sequence *), compare_arrivals);
+	qsort(s->waiting, s->n_waiting, sizeof(struct lsb_sequence *), lsb_sequence_compare);
 }
 
 int lsb_scheduler_open(const struct lsb_scheduler_limits *limits, struct lsb_sequence *sequences, size_t n,

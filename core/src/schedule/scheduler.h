@@ -46,6 +46,9 @@ struct lsb_sequence {
 	enum lsb_finish finish;
 };
 
+/* For qsort of pointers into one array of sequences: by arrival, of equals by place. */
+int lsb_sequence_compare(const void *a, const void *b);
+
 /* One step as handed out; arrays are the scheduler's and live until the next call of lsb_scheduler_next. */
 struct lsb_step {
 	uint32_t lane;
@@ -91,7 +94,8 @@ void lsb_scheduler_close(struct lsb_scheduler *s);
  * sequences wait already. [hot]
  */
 int lsb_scheduler_add(struct lsb_scheduler *s, struct lsb_sequence *sequence);
-/* More sequences may come (1), so the run is not done when those there are have ended; or no more (0). [hot]
+/*
+ * More sequences may come (1), so the run is not done when those there are have ended; or no more (0). [hot]
  */
 void lsb_scheduler_expect(struct lsb_scheduler *s, int more);
 /*

@@ -30,8 +30,10 @@ struct lsb_scope {
 	void *user;
 };
 
-/* Expand `text` into *out (malloc'ed). `key` is what is being expanded, for loops; may be NULL. 0 or
- * LSB_ESUITE. */
+/*
+ * Expand `text` into *out (malloc'ed). `key` is what is being expanded, for loops; may be NULL. 0 or
+ * LSB_ESUITE.
+ */
 int lsb_expand(const char *text, const char *key, const struct lsb_scope *scope, char **out,
 	       struct lsb_error *err);
 

@@ -16,7 +16,8 @@ struct lsb_list {
 	size_t n;
 };
 
-/* Split `text` at commas and count ranges out; no item twice. 0 or LSB_ESUITE. The caller frees on success.
+/*
+ * Split `text` at commas and count ranges out; no item twice. 0 or LSB_ESUITE. The caller frees on success.
  */
 int lsb_list_parse(const char *text, struct lsb_list *out, struct lsb_error *err);
 void lsb_list_free(struct lsb_list *list);
