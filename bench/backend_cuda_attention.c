@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attention of a prompt alone, one layer: rotating and appending its keys and values,
- * then every query over all before it, by the own kernel and by cuDNN.
+ * Attention of prompts alone, one layer: rotating and appending keys and values, then every
+ * query over all before it, by the own kernel and by cuDNN, all prompts in one step.
  *
- *	bench_cuda_attention [tokens=512] [heads=32] [kv_heads=8] [head=128]
+ *	bench_cuda_attention [tokens=512] [prompts=1] [heads=32] [kv_heads=8] [head=128]
  *
  * A line each: milliseconds (median over rounds, by events) and TFLOP/s of the causal half,
  * or why there is no cuDNN.
@@ -28,7 +28,8 @@ enum { ROUNDS = 15, REPEATS = 8 };
 	} while (0)
 
 struct sizes {
-	uint32_t tokens, heads, kv_heads, head;
+	uint32_t tokens; /* of a prompt */
+	uint32_t prompts, heads, kv_heads, head;
 };
 
 static int by_value(const void *a, const void *b)
@@ -55,20 +56,25 @@ static void *give(const void *from, size_t bytes)
 	return p;
 }
 
-/* One slot's tokens in order, cut into tiles. */
+/* Prompts of one slot each, one behind the other, cut into tiles. */
 static void describe(const struct sizes *s, struct cuda_attention *a)
 {
-	const uint32_t n = s->tokens, most = CUDA_TILE_QUERIES / (s->heads / s->kv_heads);
+	const uint32_t n = s->prompts * s->tokens, most = CUDA_TILE_QUERIES / (s->heads / s->kv_heads);
 	struct cuda_token *tokens = calloc(n, sizeof(*tokens));
 	uint32_t *order = calloc(n, sizeof(*order));
 	struct cuda_tile *tiles = calloc(n, sizeof(*tiles));
 
 	for (uint32_t i = 0; i < n; i++) {
-		tokens[i].position = order[i] = i;
-		if (i % most == 0)
-			tiles[a->n_tiles++] = (struct cuda_tile){ .first = i,
-								  .n = n - i < most ? n - i : most,
-								  .position = i };
+		const uint32_t slot = i / s->tokens, at = i % s->tokens;
+
+		tokens[i] = (struct cuda_token){ .slot = slot, .position = at };
+		order[i] = i;
+		if (at % most == 0)
+			tiles[a->n_tiles++] =
+				(struct cuda_tile){ .first = i,
+						    .n = s->tokens - at < most ? s->tokens - at : most,
+						    .slot = slot,
+						    .position = at };
 	}
 	a->tokens = give(tokens, n * sizeof(*tokens));
 	a->order = give(order, n * sizeof(*order));
@@ -81,8 +87,8 @@ static void describe(const struct sizes *s, struct cuda_attention *a)
 static struct cuda_attention prepare(const struct sizes *s, cudaStream_t stream)
 {
 	const uint32_t dim = (s->head + 7) / 8 * 8, width = (s->heads + 2 * s->kv_heads) * s->head;
-	const size_t cache = ((size_t)s->kv_heads * s->tokens + CUDA_RUN_SLACK) * dim * 2,
-		     sums = (size_t)s->tokens * width;
+	const uint32_t n = s->prompts * s->tokens;
+	const size_t cache = ((size_t)n * s->kv_heads + CUDA_RUN_SLACK) * dim * 2, sums = (size_t)n * width;
 	struct cuda_attention a = {
 		.kv = { .keys = take(cache), .values = take(cache), .context = s->tokens, .dim = dim },
 		.qkv = { .splits = 1, .ld = width, .split_stride = sums },
@@ -90,10 +96,10 @@ static struct cuda_attention prepare(const struct sizes *s, cudaStream_t stream)
 		.kv_heads = s->kv_heads,
 		.head_dim = s->head,
 		.rope_dim = s->head,
-		.n = s->tokens,
-		.out = take((size_t)s->tokens * s->heads * s->head * 2),
+		.n = n,
+		.out = take((size_t)n * s->heads * s->head * 2),
 		.ld_out = s->heads * s->head,
-		.q = take((size_t)(s->tokens + CUDA_RUN_SLACK) * s->heads * s->head * 2),
+		.q = take(((size_t)n + CUDA_RUN_SLACK) * s->heads * s->head * 2),
 	};
 	void *values = take(sums * sizeof(float)),
 	     *angles = take((size_t)s->tokens * s->head * sizeof(float));
@@ -146,25 +152,25 @@ static void measure(const struct way *w, const struct sizes *s, cudaStream_t str
 	}
 	qsort(all, ROUNDS, sizeof(all[0]), by_value);
 	ms = (double)all[ROUNDS / 2] / REPEATS;
-	printf("attention of %u tokens, %u heads of %u, %u KV heads%s: %.4f ms, %.1f TFLOP/s\n", s->tokens,
-	       s->heads, s->head, s->kv_heads, w->dnn ? ", cuDNN" : "", ms,
-	       2e-9 * s->tokens * s->tokens * s->heads * s->head / ms);
+	printf("attention of %u x %u tokens, %u heads of %u, %u KV heads%s: %.4f ms, %.1f TFLOP/s\n",
+	       s->prompts, s->tokens, s->heads, s->head, s->kv_heads, w->dnn ? ", cuDNN" : "", ms,
+	       2e-9 * s->prompts * s->tokens * s->tokens * s->heads * s->head / ms);
 }
 
-/* The same by cuDNN, of the prompt as one run. */
+/* The same by cuDNN, each prompt as a run. */
 static int open_dnn(const struct sizes *s, const struct cuda_attention *a, struct way *w, cudaStream_t stream)
 {
 	const struct cuda_dnn_shape shape = { .heads = s->heads,
 					      .kv_heads = s->kv_heads,
 					      .head_dim = s->head,
-					      .slots = 1,
+					      .slots = s->prompts,
 					      .context = s->tokens,
-					      .tokens = s->tokens,
-					      .runs = 1,
+					      .tokens = s->prompts * s->tokens,
+					      .runs = s->prompts,
 					      .ld_out = a->ld_out,
 					      .elem = CUDA_F16,
 					      .outs = 1 << CUDA_F16 };
-	struct cuda_runs runs = { .queries = { (int32_t)s->tokens }, .positions = { (int32_t)s->tokens } };
+	struct cuda_runs runs = { 0 };
 	struct lsb_error err;
 	const char *brief;
 
@@ -172,25 +178,33 @@ static int open_dnn(const struct sizes *s, const struct cuda_attention *a, struc
 		printf("%s\n", err.msg);
 		return -1;
 	}
-	for (size_t i = 1; i <= CUDA_RUNS_MOST; i++)
-		runs.q_at[i] = runs.out_at[i] = (int32_t)(s->tokens * a->ld_out);
+	for (uint32_t i = 0; i <= CUDA_RUNS_MOST; i++) {
+		const uint32_t row = (i < s->prompts ? i : s->prompts) * s->tokens;
+
+		runs.q_at[i] = runs.out_at[i] = (int32_t)(row * a->ld_out);
+		if (i < s->prompts) {
+			runs.queries[i] = runs.positions[i] = (int32_t)s->tokens;
+			runs.slot[i] = (int32_t)i;
+		}
+	}
 	w->step = (struct cuda_dnn_step){ .q = a->q,
 					  .keys = a->kv.keys,
 					  .values = a->kv.values,
 					  .out = a->out,
 					  .out_elem = a->out_elem,
 					  .runs = give(&runs, sizeof(runs)),
-					  .n_runs = 1 };
+					  .n_runs = s->prompts };
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct sizes s = { .tokens = 512, .heads = 32, .kv_heads = 8, .head = 128 };
+	struct sizes s = { .tokens = 512, .prompts = 1, .heads = 32, .kv_heads = 8, .head = 128 };
 	const struct {
 		const char *name;
 		uint32_t *to;
 	} numbers[] = { { "tokens=", &s.tokens },
+			{ "prompts=", &s.prompts },
 			{ "heads=", &s.heads },
 			{ "kv_heads=", &s.kv_heads },
 			{ "head=", &s.head } };
@@ -204,9 +218,13 @@ int main(int argc, char **argv)
 			if (strncmp(argv[i], numbers[k].name, strlen(numbers[k].name)) == 0)
 				*numbers[k].to =
 					(uint32_t)strtoul(argv[i] + strlen(numbers[k].name), NULL, 10);
-	if (!s.tokens || !s.kv_heads || !s.heads || s.heads % s.kv_heads ||
-	    s.heads / s.kv_heads > CUDA_GROUP_MAX || !s.head || s.head % 2 || s.head > CUDA_HEAD_MAX) {
-		fprintf(stderr, "usage: bench_cuda_attention [tokens=N] [heads=N] [kv_heads=N] [head=N]\n");
+	if (!s.tokens || !s.prompts || s.prompts > CUDA_RUNS_MOST || !s.kv_heads || !s.heads ||
+	    s.heads % s.kv_heads || s.heads / s.kv_heads > CUDA_GROUP_MAX || !s.head || s.head % 2 ||
+	    s.head > CUDA_HEAD_MAX) {
+		fprintf(stderr,
+			"usage: bench_cuda_attention [tokens=N] [prompts=1..%d] [heads=N] [kv_heads=N] "
+			"[head=N]\n",
+			CUDA_RUNS_MOST);
 		return 2;
 	}
 	OK(cudaGetDeviceProperties(&prop, 0));

@@ -410,7 +410,8 @@ LSB_EXPORT const struct lsb_plugin lsb_plugin_v1 = {
 	.kind = LSB_BACKEND,
 	.name = "cuda",
 	.version = "0.1.0",
-	.summary = "Llama on an NVIDIA GPU: decode steps as CUDA graphs of own kernels, prompts by cuBLASLt",
+	.summary = "Llama on an NVIDIA GPU: decode steps as CUDA graphs of own kernels, prompts by cuBLASLt "
+		   "and cuDNN",
 	.options = options,
 	.options_size = sizeof(struct cuda_options),
 	.probe = probe,

@@ -193,11 +193,10 @@ int rig_step(struct rig *r, const struct lsb_token *tokens, uint32_t n, const st
 			.ids = last ? ids : NULL,
 			.logits = last ? logits : NULL,
 		};
-		uint64_t ticket;
 
-		rc = r->ops->submit(r->stage[i], &batch, &io, &ticket, err);
+		rc = r->ops->submit(r->stage[i], &batch, &io, &r->ticket, err);
 		if (!rc)
-			rc = r->ops->wait(r->stage[i], ticket, UINT64_MAX, err);
+			rc = r->ops->wait(r->stage[i], r->ticket, UINT64_MAX, err);
 	}
 	free(greedy);
 	return rc;

@@ -34,6 +34,7 @@ struct rig {
 	struct lsb_backend *stage[RIG_STAGES];
 	struct lsb_buf hidden[RIG_STAGES]; /* between stage i and i + 1 */
 	struct lsb_backend_info info;	   /* of stage 0 */
+	uint64_t ticket;		   /* of the last step, on the last stage */
 };
 
 const struct lsb_host *rig_host(void);
