@@ -113,6 +113,54 @@ class Test(Case):
         self.assertIn("Error of run s on held-out points", text)
         self.assertIn("Where the time would go", text)
 
+    def test_arrivals_and_claims_are_predicted(self):
+        text = suite("""[case closed]
+nodes = 1
+[case open]
+nodes = 1
+batching = continuous
+batch = 2
+sweep.arrivals = fixed:40/s, poisson:60/s
+[case claimed]
+nodes = 2
+replicas = 2
+batch = 2
+balance = dynamic
+[case both]
+nodes = 2
+replicas = 2
+balance = dynamic
+arrivals = burst:3:50ms
+""", kind="infer", reps=1, prompts=9, max_new=6, backend_layer_time="500us")
+        self.run_suite(text)
+        out = json.loads(self.lsbench("predict", self.results, "--holdout", "--format", "json").out)
+        found = {p["label"]: p for p in out["holdout"]["points"]}
+        self.assertEqual({label: p["of"] for label, p in found.items()},
+                         {"closed": "run_s", "open arrivals=fixed:40/s": "e2e_mean_s",
+                          "open arrivals=poisson:60/s": "e2e_mean_s", "claimed": "run_s", "both": "e2e_mean_s"})
+        for point in found.values():  # a sleep is a lower bound of both
+            self.assertGreater(point["predicted_e2e_mean_s"], 0.8 * 6 * 12 * 0.5e-3)
+            self.assertGreater(point["measured_e2e_mean_s"], 6 * 12 * 0.5e-3)
+            self.assertGreaterEqual(point["predicted_run_s"], point["predicted_e2e_mean_s"])
+
+        def predict(*arguments):
+            document = json.loads(self.lsbench("predict", self.results, *arguments, "--format", "json").out)
+            (prediction,) = document["predictions"]
+            for row in prediction["ledger"]:
+                parts = ("compute_s", "wait_s", "transfer_s", "overhead_s", "idle_s")
+                self.assertAlmostEqual(sum(row[part] for part in parts), row["wall_s"])
+            return prediction
+
+        as_it_was, slower = predict("--point", "both"), predict("--point", "both", "--arrivals", "fixed:2/s")
+        self.assertEqual(as_it_was["settings"]["balance"], "dynamic")
+        self.assertAlmostEqual(slower["settings"]["offered_rps"], 2)
+        self.assertGreater(slower["run_s"], 8 / 2)
+        self.assertLessEqual(slower["e2e_mean_s"], as_it_was["e2e_mean_s"] * (1 + 1e-9))  # nobody waits for another
+        self.assertGreater(min(row["idle_s"] for row in slower["ledger"]), 2)
+        self.assertNotIn("offered_rps", predict("--point", "both", "--arrivals", "closed")["settings"])
+        self.assertIn("requests arrive during the run", self.lsbench("predict", self.results, "--point", "both").out)
+        self.assertIn("has no unit", self.lsbench("predict", self.results, "--arrivals", "fixed:2", status=2).err)
+
 
 if __name__ == "__main__":
     unittest.main()

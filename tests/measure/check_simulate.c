@@ -89,6 +89,90 @@ static double run_ms(struct trial *t)
 	return ms;
 }
 
+/* --- requests that arrive during the run ------------------------------------------------ */
+
+/* One at a time of 3 steps, 1 ms each: each queues behind what the ones before have left. */
+START_TEST(latency_counts_from_arrival_and_queues_grow_where_more_comes_than_is_served)
+{
+	static const double gaps_ms[] = { 5, 3, 2, 0.5 };
+	const double gap_ms = gaps_ms[_i], late_ms = fmax(0, 3 - gap_ms);
+	const size_t n = 20;
+	struct trial t = trial(1, 1, n, 4, 3);
+	double arrival_s[REQUESTS_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		arrival_s[i] = (double)i * gap_ms * 1e-3;
+	t.setup.arrival_s = arrival_s;
+	run(&t);
+	ck_assert_double_eq_tol(t.result.e2e_s * 1e3, 3 + late_ms * (double)(n - 1) / 2, 1e-6);
+	ck_assert_double_eq_tol(t.result.ttft_s * 1e3, 1 + late_ms * (double)(n - 1) / 2, 1e-6);
+	ck_assert_double_eq_tol(t.result.run_s * 1e3, (double)(n - 1) * fmax(gap_ms, 3) + 3, 1e-6);
+	ck_assert_double_eq_tol(t.result.ranks[0].compute_s * 1e3, 3 * (double)n, 1e-6);
+	ck_assert_double_eq_tol(t.result.ranks[0].idle_s * 1e3, (double)(n - 1) * fmax(0, gap_ms - 3), 1e-6);
+	ck_assert_double_eq(t.result.ranks[0].wait_s, 0);
+	lsb_sim_result_free(&t.result);
+}
+END_TEST
+
+START_TEST(arrivals_that_go_back_are_refused)
+{
+	struct trial t = trial(1, 1, 2, 4, 3);
+	const double arrival_s[] = { 1, 0.5 };
+	struct lsb_error err = { 0 };
+
+	t.setup.arrival_s = arrival_s;
+	t.setup.prompt_tok = t.prompt_tok;
+	t.setup.new_tok = t.new_tok;
+	t.setup.costs.user = &t;
+	ck_assert_int_eq(lsb_simulate(&t.setup, &t.result, &err), LSB_EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.msg, "request 1 arrives at 0.5 s"));
+}
+END_TEST
+
+/* --- requests that replicas share out --------------------------------------------------- */
+
+/* 40 requests of 10 steps, one of them of 200: whoever has it, the other takes the rest. */
+START_TEST(a_long_request_costs_its_own_length_where_replicas_claim)
+{
+	const int is_continuous = _i & 1, has_arrivals = _i >> 1 & 1;
+	const size_t n = 41;
+	struct trial t = trial(1, 1, n, 4, 10);
+	double arrival_s[REQUESTS_MAX] = { 0 }, steps = 0, fixed_ms;
+
+	t.setup.replicas = 2;
+	t.setup.is_continuous = is_continuous;
+	t.setup.costs.claim_s = 20e-6;
+	t.new_tok[0] = 200;
+	for (size_t i = 0; has_arrivals && i < n; i++)
+		arrival_s[i] = (double)(i + 1) * 0.1e-3;
+	t.setup.arrival_s = has_arrivals ? arrival_s : NULL;
+	fixed_ms = run_ms(&t);
+	ck_assert_double_ge(fixed_ms, 200 + 20 * 10); /* replica 0 has the long one and half of the rest */
+	t.setup.is_dynamic = 1;
+	run(&t);
+	ck_assert_double_eq(t.result.generated_tok, 200 + 40 * 10);
+	for (size_t r = 0; r < 2; r++)
+		steps += (double)t.result.ranks[r].steps;
+	ck_assert_double_eq(steps, 200 + 40 * 10); /* each was answered once */
+	/* all work by two, and at the end one of them alone for at most three requests: one it had, one it
+	 * claimed two tokens before its end, and one in arrival */
+	ck_assert_double_le(t.result.run_s * 1e3, (200 + 40 * 10) / 2 + 3 * 10 + (has_arrivals ? 5 : 0));
+	lsb_sim_result_free(&t.result);
+}
+END_TEST
+
+START_TEST(one_replica_that_claims_is_one_that_has_all)
+{
+	struct trial t = trial(2, 2, 15, 70, 9);
+	double fixed_ms;
+
+	t.hidden_s = t.ids_s = 0.2e-3;
+	fixed_ms = run_ms(&t);
+	t.setup.is_dynamic = 1;
+	ck_assert_double_eq_tol(run_ms(&t), fixed_ms, 1e-9);
+}
+END_TEST
+
 /* --- against replay.c ------------------------------------------------------------------ */
 
 static void watch(void *watcher, uint32_t rank, const struct lsb_sim_step *step, double t0_s, double t1_s)
@@ -329,6 +413,11 @@ int main(void)
 	tcase_add_test(tc, more_busy_ranks_than_cores_share_them);
 	tcase_add_test(tc, company_counts_only_while_it_lasts);
 	tcase_add_test(tc, setups_that_cannot_run_are_refused);
+	tcase_add_loop_test(tc, latency_counts_from_arrival_and_queues_grow_where_more_comes_than_is_served,
+			    0, 4);
+	tcase_add_test(tc, arrivals_that_go_back_are_refused);
+	tcase_add_loop_test(tc, a_long_request_costs_its_own_length_where_replicas_claim, 0, 4);
+	tcase_add_test(tc, one_replica_that_claims_is_one_that_has_all);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -26,6 +26,8 @@ static const char help[] =
 	"  --split A,B,...     layers of each stage; default: by arithmetic, as `lsbench plan` shows\n"
 	"  --link latency=TIME[,bandwidth=SIZE]   links of that kind, in bytes a second\n"
 	"  --chunk N, --prompts N, --max-new N    the work\n"
+	"  --arrivals WHEN     when requests arrive: closed, fixed:5/s, poisson:5/s, burst:N:TIME, "
+	"trace:FILE\n"
 	"  --apart             each rank on a machine of its own, like this one\n"
 	"  --holdout           only the errors on held-out points\n"
 	"  --format text|markdown|json\n\n"
@@ -128,7 +130,7 @@ static int parse_link(const char *text, struct lsb_predict_settings *s)
 	return s->has_latency || s->has_bandwidth ? 0 : lsb_cli_usage("predict", usage, "nothing is given");
 }
 
-enum { REPLICAS = 256, CHUNK, PROMPTS, MAX_NEW, APART, HOLDOUT };
+enum { REPLICAS = 256, CHUNK, PROMPTS, MAX_NEW, ARRIVALS, APART, HOLDOUT };
 
 static int parse_option(int option, struct request *r)
 {
@@ -157,6 +159,9 @@ static int parse_option(int option, struct request *r)
 		return parse_number("--prompts", optarg, &r->settings.prompts);
 	case MAX_NEW:
 		return parse_number("--max-new", optarg, &r->settings.max_new);
+	case ARRIVALS:
+		r->settings.arrivals = optarg;
+		return 0;
 	case APART:
 		r->settings.apart = 1;
 		return 0;
@@ -191,10 +196,11 @@ static double read_cores(const char *dir)
 	return cores;
 }
 
-/* What no prediction is made of: most of a journal. Lengths of requests and stage_times are kept. */
-static const char *const dispensable[] = { "ids",    "text",	"token_ns",   "scores",	   "lane",
-					   "slot",   "finish",	"arrival_ns", "first_ns",  "last_ns",
-					   "/steps", "/clocks", "/work",      "/schedule", NULL };
+/* What no prediction is made of: most of a journal. Lengths and arrivals of requests and stage_times are
+ * kept. */
+static const char *const dispensable[] = { "ids",     "text",	"token_ns",  "scores",	"lane",
+					   "slot",    "finish", "first_ns",  "last_ns", "/steps",
+					   "/clocks", "/work",	"/schedule", NULL };
 
 static int open_predictor(const struct request *r, struct lsb_predictor **out, struct lsb_error *err)
 {
@@ -310,6 +316,7 @@ int lsb_cmd_predict(int argc, char **argv)
 						 { "chunk", required_argument, NULL, CHUNK },
 						 { "prompts", required_argument, NULL, PROMPTS },
 						 { "max-new", required_argument, NULL, MAX_NEW },
+						 { "arrivals", required_argument, NULL, ARRIVALS },
 						 { "apart", no_argument, NULL, APART },
 						 { "holdout", no_argument, NULL, HOLDOUT },
 						 { "help", no_argument, NULL, 'h' },

@@ -48,8 +48,7 @@ static int read_points(struct lsb_predictor *p, struct lsb_error *err)
 	if (p->n_points == 0)
 		return lsb_fail(err, LSB_EINVAL, 0,
 				"no launch holds stage_times, which predictions are made from (a run of an "
-				"older lsbench, one without a launch that went well, or one whose requests "
-				"all arrive during the run: those are not predicted)");
+				"older lsbench, or one without a launch that went well)");
 	return LSB_OK;
 }
 
@@ -177,6 +176,12 @@ static json_t *notes_of(const struct lsb_predictor *p, const struct lsb_plan_of_
 	else if (s->cores > 0 && s->ranks_per_machine == 0 && busy > s->cores + 0.5)
 		note(notes, "%.0f ranks keep up to %.1f cores busy and the machine has %.0f: they take turns",
 		     ranks, busy, s->cores);
+	if (s->arrival_s)
+		note(notes,
+		     "requests arrive during the run: points are compared by the mean latency of a request "
+		     "(e2e s), since arrivals decide how long the run takes");
+	if (s->is_dynamic)
+		note(notes, "replicas claim their requests; the dispatcher answers at once");
 	if (p->points[p->base].is_partly_slowed)
 		note(notes, "the point slows down one rank's messages, the prediction those of all");
 	return notes;
@@ -202,6 +207,11 @@ static json_t *settings_json(const struct lsb_plan_of_run *run, const struct lsb
 				"chunk", (int)s->chunk, "prompts", (int)s->n_requests, "layers",
 				split_json(run), "apart", settings->apart);
 
+	json_object_set_new(out, "balance", json_string(s->is_dynamic ? "dynamic" : "static"));
+	if (s->arrival_s && s->n_requests > 1 && s->arrival_s[s->n_requests - 1] > 0)
+		json_object_set_new(out, "offered_rps",
+				    json_real((double)(s->n_requests - 1) / s->arrival_s[s->n_requests - 1]));
+
 	if (run->replaces_link || run->is_slowed) {
 		json_object_set_new(out, "link_latency_s", json_real(run->latency_s));
 		json_object_set_new(out, "link_bytes_per_s",
@@ -217,14 +227,14 @@ static json_t *ledger_json(const struct lsb_plan_of_run *run, const struct lsb_s
 
 	for (uint32_t i = 0; i < stages * run->setup.replicas; i++) {
 		const struct lsb_sim_rank *l = &r->ranks[i];
-		const double wall = l->compute_s + l->wait_s + l->transfer_s + l->overhead_s;
+		const double wall = l->compute_s + l->wait_s + l->transfer_s + l->overhead_s + l->idle_s;
 
-		json_array_append_new(ledger, json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I}",
+		json_array_append_new(ledger, json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
 							"rank", (int)i, "stage", (int)(i % stages), "replica",
 							(int)(i / stages), "compute_s", l->compute_s,
 							"wait_s", l->wait_s, "transfer_s", l->transfer_s,
-							"overhead_s", l->overhead_s, "wall_s", wall, "steps",
-							(json_int_t)l->steps));
+							"overhead_s", l->overhead_s, "idle_s", l->idle_s,
+							"wall_s", wall, "steps", (json_int_t)l->steps));
 	}
 	return ledger;
 }
@@ -264,7 +274,7 @@ static int add_gains(const struct lsb_plan_of_run *run, const struct lsb_sim_res
 		rc = lsb_run_simulate(&other, &r, err);
 		if (rc)
 			return rc;
-		gain = result->run_s / r.run_s;
+		gain = lsb_run_judged_s(run, result) / lsb_run_judged_s(run, &r);
 		lsb_sim_result_free(&r);
 		json_array_append_new(gains, json_pack("{s:s, s:s, s:f}", "cause", causes[i].name, "without",
 						       causes[i].what, "gain", gain));
@@ -285,8 +295,9 @@ static int add_gains(const struct lsb_plan_of_run *run, const struct lsb_sim_res
 
 static json_t *base_json(const struct lsb_measured *m)
 {
-	return json_pack("{s:s, s:s, s:I, s:f, s:f}", "id", m->id, "label", m->label, "launches",
-			 (json_int_t)m->n_launches, "run_s", m->run_s, "tokens_per_s", m->tokens_per_s);
+	return json_pack("{s:s, s:s, s:I, s:f, s:f, s:f}", "id", m->id, "label", m->label, "launches",
+			 (json_int_t)m->n_launches, "run_s", m->run_s, "tokens_per_s", m->tokens_per_s,
+			 "e2e_mean_s", m->e2e_s);
 }
 
 static json_t *model_json(const struct lsb_model *m)
@@ -336,8 +347,9 @@ enum { HELD_OUT_MAX = 64 }; /* a fit each: of more points, evenly chosen ones */
 
 /* --- held out -------------------------------------------------------------------------------- */
 
-/* Point `which` from all others: its predicted run time. */
-static int predict_held_out(const struct lsb_predictor *p, size_t which, double *run_s, struct lsb_error *err)
+/* Point `which` from all others: its predicted run time and mean latency. */
+static int predict_held_out(const struct lsb_predictor *p, size_t which, double *run_s, double *e2e_s,
+			    struct lsb_error *err)
 {
 	static const struct lsb_predict_settings as_it_was;
 	struct lsb_plan_of_run run = { 0 };
@@ -350,6 +362,7 @@ static int predict_held_out(const struct lsb_predictor *p, size_t which, double 
 	if (rc == LSB_OK)
 		rc = lsb_run_simulate(&run, &result, err);
 	*run_s = result.run_s;
+	*e2e_s = result.e2e_s;
 	lsb_sim_result_free(&result);
 	lsb_run_free(&run);
 	return rc;
@@ -365,22 +378,27 @@ int lsb_predict_holdout(const struct lsb_predictor *p, json_t **out, struct lsb_
 	every = p->n_points / HELD_OUT_MAX + 1;
 	for (size_t i = 0; i < p->n_points && rc == LSB_OK; i += every) {
 		const struct lsb_measured *m = &p->points[i];
-		double run_s;
+		double run_s, e2e_s, error;
 
 		if (strcmp(m->engine, p->points[p->base].engine) != 0 || m->is_partly_slowed)
 			continue;
-		if (predict_held_out(p, i, &run_s, err)) {
+		if (predict_held_out(p, i, &run_s, &e2e_s, err)) {
 			/* the only one of its engine: nothing to predict it from */
 			rc = err->code == LSB_ENOMEM ? LSB_ENOMEM : LSB_OK;
 			*err = (struct lsb_error){ 0 };
 			continue;
 		}
-		errors[n++] = fabs(run_s / m->run_s - 1);
+		/* Where requests arrive during the run, these decide how long it takes. */
+		error = m->arrival_s && m->e2e_s > 0 ? e2e_s / m->e2e_s - 1 : run_s / m->run_s - 1;
+		errors[n++] = fabs(error);
 		json_array_append_new(
-			points, json_pack("{s:s, s:s, s:I, s:f, s:[f, f], s:f, s:f}", "id", m->id, "label",
-					  m->label, "launches", (json_int_t)m->n_launches, "measured_run_s",
-					  m->run_s, "measured_range", m->run_least_s, m->run_most_s,
-					  "predicted_run_s", run_s, "error", run_s / m->run_s - 1));
+			points, json_pack("{s:s, s:s, s:I, s:s, s:f, s:f, s:f, s:f, s:[f, f], s:f}", "id",
+					  m->id, "label", m->label, "launches", (json_int_t)m->n_launches,
+					  "of", m->arrival_s ? "e2e_mean_s" : "run_s", "measured_run_s",
+					  m->run_s, "predicted_run_s", run_s, "measured_e2e_mean_s", m->e2e_s,
+					  "predicted_e2e_mean_s", e2e_s, "measured_range",
+					  m->arrival_s ? m->e2e_least_s : m->run_least_s,
+					  m->arrival_s ? m->e2e_most_s : m->run_most_s, "error", error));
 	}
 	if (rc == LSB_OK) {
 		if (n)

@@ -24,6 +24,7 @@ struct lsb_predict_settings {
 	uint32_t batch;
 	uint32_t in_flight; /* 0: as at the base point, one group a stage if it is so there */
 	uint32_t chunk, prompts, max_new;
+	const char *arrivals;	/* as the case key (schedule/arrivals.h); NULL: as at the base point */
 	const uint32_t *layers; /* [stages]; NULL: the base point's, or for other stages even shares */
 	/* Of a link, in place of what was measured: seconds, bytes a second (0: any number). */
 	double latency_s, bytes_per_s;

@@ -121,7 +121,7 @@ static void read_fault(const json_t *params, struct lsb_measured *m)
 static int read_factors(const json_t *point, struct lsb_measured *m)
 {
 	const json_t *params = json_object_get(point, "params"), *layers = json_object_get(point, "layers");
-	int64_t chunk = 0;
+	int64_t chunk = 0, seed = 0;
 
 	m->id = text(point, "id");
 	m->label = text(point, "label");
@@ -134,10 +134,11 @@ static int read_factors(const json_t *point, struct lsb_measured *m)
 	m->stops_at_length = strcmp(text(point, "stop"), "length") == 0;
 	if (lsb_parse_int(text(params, "chunk"), &chunk, NULL) == LSB_OK && chunk > 0 && chunk < COUNT_MAX)
 		m->chunk = (uint32_t)chunk;
+	if (lsb_parse_int(text(params, "seed"), &seed, NULL) == LSB_OK && seed > 0)
+		m->seed = (uint64_t)seed;
 	m->is_continuous = strcmp(text(params, "batching"), "continuous") == 0;
+	m->is_dynamic = m->replicas > 1 && strcmp(text(point, "balance"), "dynamic") == 0;
 	read_fault(params, m);
-	if (lsb_is_open_loop(point)) /* how long it takes depends on when its requests come */
-		return 0;
 	if (!m->stages || !m->replicas || !m->batch || !m->in_flight || !m->prompts || !m->chunk ||
 	    json_array_size(layers) != m->stages)
 		return 0;
@@ -146,7 +147,10 @@ static int read_factors(const json_t *point, struct lsb_measured *m)
 	m->layers = calloc(m->stages, sizeof(*m->layers));
 	m->prompt_tok = calloc(m->prompts, sizeof(*m->prompt_tok));
 	m->new_tok = calloc(m->prompts, sizeof(*m->new_tok));
-	if (!m->engine || !m->link || !m->layers || !m->prompt_tok || !m->new_tok)
+	if (lsb_is_open_loop(point))
+		m->arrival_s = calloc(m->prompts, sizeof(*m->arrival_s));
+	if (!m->engine || !m->link || !m->layers || !m->prompt_tok || !m->new_tok ||
+	    (lsb_is_open_loop(point) && !m->arrival_s))
 		return LSB_ENOMEM;
 	for (uint32_t i = 0; i < m->stages; i++) {
 		const json_int_t n = json_integer_value(json_array_get(layers, i));
@@ -160,7 +164,7 @@ static int read_factors(const json_t *point, struct lsb_measured *m)
 
 /* --- launches ---------------------------------------------------------------------------- */
 
-/* Lengths of all requests; 0 when one is not told. */
+/* Lengths of all requests, and when they arrived; 0 when one is not told. */
 static int read_requests(const json_t *ranks, struct lsb_measured *m)
 {
 	const json_t *rank, *request;
@@ -176,6 +180,11 @@ static int read_requests(const json_t *ranks, struct lsb_measured *m)
 				return 0;
 			m->prompt_tok[i] = count(request, "prompt_tokens");
 			m->new_tok[i] = count(request, "generated_tokens");
+			if (m->arrival_s) /* stamps of one clock, too large for a double's mantissa */
+				m->arrival_s[i] =
+					(double)(json_integer_value(json_object_get(request, "arrival_ns")) -
+						 json_integer_value(json_object_get(rank, "run_t0_ns"))) *
+					1e-9;
 			n += m->prompt_tok[i] > 0;
 		}
 	}
@@ -204,8 +213,8 @@ static uint32_t sharing(const json_t *ranks)
 
 /* Values of several launches, of which the median counts. */
 struct medians {
-	double run_s[LAUNCHES_MAX], tokens_per_s[LAUNCHES_MAX], own_s[2][LAUNCHES_MAX], wake_s[LAUNCHES_MAX],
-		demand[LAUNCHES_MAX];
+	double run_s[LAUNCHES_MAX], e2e_s[LAUNCHES_MAX], tokens_per_s[LAUNCHES_MAX], own_s[2][LAUNCHES_MAX],
+		wake_s[LAUNCHES_MAX], demand[LAUNCHES_MAX];
 	size_t n;
 };
 
@@ -289,6 +298,7 @@ static int add_launch(const json_t *launch, struct lsb_measured *m, struct media
 		m->hidden_bytes = fmax(m->hidden_bytes, number(its, "hidden_bytes"));
 	}
 	all->run_s[n] = number(metrics, "run_s");
+	all->e2e_s[n] = number(metrics, "e2e_mean_s");
 	all->tokens_per_s[n] = number(metrics, "tokens_per_s");
 	all->own_s[0][n] = own_s[0];
 	all->own_s[1][n] = own_s[1];
@@ -335,6 +345,9 @@ int lsb_measured_read(const json_t *point, const json_t *launches, struct lsb_me
 		m->run_s = median_of(all->run_s, all->n); /* which sorts them */
 		m->run_least_s = all->n ? all->run_s[0] : 0;
 		m->run_most_s = all->n ? all->run_s[all->n - 1] : 0;
+		m->e2e_s = median_of(all->e2e_s, all->n);
+		m->e2e_least_s = all->n ? all->e2e_s[0] : 0;
+		m->e2e_most_s = all->n ? all->e2e_s[all->n - 1] : 0;
 		m->tokens_per_s = median_of(all->tokens_per_s, all->n);
 		m->own_s[0] = median_of(all->own_s[0], all->n);
 		m->own_s[1] = median_of(all->own_s[1], all->n);
@@ -355,6 +368,7 @@ void lsb_measured_free(struct lsb_measured *m)
 	free(m->layers);
 	free(m->prompt_tok);
 	free(m->new_tok);
+	free(m->arrival_s);
 	free(m->samples);
 	free(m->messages);
 	*m = (struct lsb_measured){ 0 };

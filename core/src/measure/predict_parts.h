@@ -18,15 +18,18 @@ struct lsb_measured {
 	const char *id, *label; /* the header's */
 	char *engine, *link;	/* what must be equal for steps, for messages to compare; owned */
 	uint32_t stages, replicas, batch, in_flight, chunk, prompts, max_new;
-	int stops_at_length, is_async, is_continuous;
+	int stops_at_length, is_async, is_continuous, is_dynamic;
+	uint64_t seed;
 	uint32_t ranks_per_machine;	/* 0: all share one */
 	uint32_t *layers;		/* [stages], owned */
 	uint32_t *prompt_tok, *new_tok; /* [prompts], owned */
+	double *arrival_s;		/* [prompts], owned; NULL: all are there when the run begins */
 	/* A link made worse by transport-fault: seconds each message takes at least, bytes a second or 0. */
 	double delay_s, bytes_per_s;
 	int is_slowed, is_partly_slowed; /* the latter: not all links alike */
 	/* medians over launches */
-	double run_least_s, run_most_s; /* over launches */
+	double run_least_s, run_most_s;	       /* over launches */
+	double e2e_s, e2e_least_s, e2e_most_s; /* of each launch's mean end-to-end latency */
 	double run_s, tokens_per_s, own_s[2], wake_s, demand, hidden_bytes;
 	double head_layers, layer_macs, head_macs;
 	struct lsb_step_sample *samples; /* owned */
@@ -83,6 +86,7 @@ struct lsb_plan_of_run {
 	struct lsb_sim_setup setup;
 	const struct lsb_model *model;
 	uint32_t *layers, *prompt_tok, *new_tok; /* owned */
+	double *arrival_s;			 /* owned; NULL: none arrives later */
 	double latency_s, bytes_per_s;		 /* of its links beyond what was measured */
 	int replaces_link, is_slowed;
 	/* what if: see gains */
@@ -94,5 +98,7 @@ int lsb_run_plan(const struct lsb_measured *base, const struct lsb_model *model,
 		 struct lsb_error *err);
 int lsb_run_simulate(struct lsb_plan_of_run *run, struct lsb_sim_result *out, struct lsb_error *err);
 void lsb_run_free(struct lsb_plan_of_run *run);
+/* What tells such a run from another: its length, or where requests arrive meanwhile their mean latency. */
+double lsb_run_judged_s(const struct lsb_plan_of_run *run, const struct lsb_sim_result *result);
 
 #endif

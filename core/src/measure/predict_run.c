@@ -6,8 +6,9 @@
 
 #include "lsbench/host.h"
 #include "measure/predict_parts.h"
+#include "schedule/arrivals.h"
 
-enum { IDS_HEADER_BYTES = 8, ID_BYTES = 4 }; /* node/plan.h */
+enum { IDS_HEADER_BYTES = 8, ID_BYTES = 4, CLAIM_BYTES = 8 }; /* node/plan.h, node/dispatch.h */
 
 /* --- costs ---------------------------------------------------------------------------- */
 
@@ -63,6 +64,11 @@ static double drain_s(const void *user, const struct lsb_sim_step *step)
 	return run->bytes_per_s > 0 && !run->free_link
 		       ? step->tokens * run->model->hidden_bytes / run->bytes_per_s
 		       : 0;
+}
+
+static double claim_s(const struct lsb_plan_of_run *run)
+{
+	return message_s(run, run->model->latency_s + CLAIM_BYTES * run->model->byte_s, CLAIM_BYTES);
 }
 
 /* --- settings -------------------------------------------------------------------------- */
@@ -123,6 +129,42 @@ static int set_requests(const struct lsb_measured *base, const struct lsb_predic
 	return LSB_OK;
 }
 
+/* When they arrive: as said, or as at the base point, where more of them come as those did. */
+static int set_arrivals(const struct lsb_measured *base, const struct lsb_predict_settings *settings,
+			struct lsb_plan_of_run *out, struct lsb_error *err)
+{
+	const size_t n = out->setup.n_requests, known = base->prompts;
+	struct lsb_arrivals said = { .kind = LSB_ARRIVALS_CLOSED };
+	uint64_t *times_ns;
+	int rc = settings->arrivals ? lsb_arrivals_parse(settings->arrivals, &said, err) : LSB_OK;
+
+	if (rc || (settings->arrivals ? said.kind == LSB_ARRIVALS_CLOSED : !base->arrival_s))
+		return rc;
+	if (said.kind == LSB_ARRIVALS_WORKLOAD)
+		return lsb_fail(
+			err, LSB_EINVAL, 0,
+			"arrivals of the workload's own are known of the base point alone: leave them as "
+			"they are, or name a file");
+	out->arrival_s = calloc(n, sizeof(*out->arrival_s));
+	times_ns = calloc(n, sizeof(*times_ns));
+	if (!out->arrival_s || !times_ns)
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for the arrivals of %zu requests", n);
+	if (rc == LSB_OK && settings->arrivals)
+		rc = lsb_arrivals_times(&said, NULL, base->seed, times_ns, n, err);
+	for (size_t i = 0; i < n && rc == LSB_OK; i++) {
+		const double mean_gap =
+			known > 1 && base->arrival_s ? base->arrival_s[known - 1] / (double)(known - 1) : 0;
+		const double again = base->arrival_s ? base->arrival_s[known - 1] + mean_gap : 0;
+
+		out->arrival_s[i] = settings->arrivals
+					    ? (double)times_ns[i] * 1e-9
+					    : base->arrival_s[i % known] + again * (double)(i / known);
+	}
+	free(times_ns);
+	out->setup.arrival_s = out->arrival_s;
+	return rc;
+}
+
 static void set_link(const struct lsb_measured *base, const struct lsb_predict_settings *settings,
 		     struct lsb_plan_of_run *out)
 {
@@ -162,6 +204,8 @@ int lsb_run_plan(const struct lsb_measured *base, const struct lsb_model *model,
 		either(settings->in_flight, base->in_flight == base->stages ? stages : base->in_flight);
 	s->chunk = either(settings->chunk, base->chunk);
 	s->is_continuous = base->is_continuous;
+	s->is_dynamic = base->is_dynamic && s->replicas > 1;
+	s->may_stop = !base->stops_at_length;
 	s->is_async = base->is_async;
 	s->ranks_per_machine = settings->apart ? 1 : base->ranks_per_machine;
 	s->contention[0] = model->step.contention[0];
@@ -180,6 +224,8 @@ int lsb_run_plan(const struct lsb_measured *base, const struct lsb_model *model,
 	rc = set_layers(base, settings, out, err);
 	if (rc == LSB_OK)
 		rc = set_requests(base, settings, out, err);
+	if (rc == LSB_OK)
+		rc = set_arrivals(base, settings, out, err);
 	if (rc)
 		lsb_run_free(out);
 	return rc;
@@ -191,6 +237,7 @@ int lsb_run_simulate(struct lsb_plan_of_run *run, struct lsb_sim_result *out, st
 	int rc;
 
 	run->setup.costs.user = run; /* which may have been moved since it was planned */
+	run->setup.costs.claim_s = claim_s(run);
 	if (run->free_overhead)
 		run->setup.costs.own_s[0] = run->setup.costs.own_s[1] = run->setup.costs.wake_s = 0;
 	rc = lsb_simulate(&run->setup, out, err);
@@ -203,5 +250,11 @@ void lsb_run_free(struct lsb_plan_of_run *run)
 	free(run->layers);
 	free(run->prompt_tok);
 	free(run->new_tok);
+	free(run->arrival_s);
 	*run = (struct lsb_plan_of_run){ 0 };
+}
+
+double lsb_run_judged_s(const struct lsb_plan_of_run *run, const struct lsb_sim_result *result)
+{
+	return run->setup.arrival_s ? result->e2e_s : result->run_s;
 }

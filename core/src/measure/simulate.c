@@ -54,11 +54,11 @@ static void complete(struct lsb_simulation *s, uint32_t pipeline, uint32_t outpu
 	/* as many ids as were asked for: it cannot fail */
 	(void)lsb_scheduler_complete(p->scheduler, s->zeros, outputs, s->touched);
 	for (uint32_t i = 0; i < outputs; i++) {
-		const size_t which = (size_t)(s->touched[i] - p->sequences);
+		const size_t which = (size_t)(s->touched[i] - s->sequences);
 
 		if (s->touched[i]->n_ids == 1)
-			p->first_s[which] = s->now;
-		p->last_s[which] = s->now;
+			s->first_s[which] = s->now;
+		s->last_s[which] = p->end_s = s->now;
 	}
 }
 
@@ -160,18 +160,38 @@ static void end_step(struct lsb_simulation *s, uint32_t pipeline, uint32_t stage
 	go_on(s, pipeline, stage);
 }
 
-/* An idle rank goes on, as what it waited for has come: method.md section 4. */
+/* An idle rank goes on, as what it waited for has come: method.md section 4. A request is no message. */
 static void end_idle(struct lsb_simulation *s, uint32_t pipeline, uint32_t stage)
 {
 	struct lsb_simulated_rank *r = lsb_simulated(s, pipeline, stage);
 	struct lsb_sim_rank *ledger = lsb_simulated_ledger(s, r);
-	const struct lsb_simulated_message *message = &r->queue[r->first];
-	const double sent = fmax(message->sent, r->since), came = fmax(message->arrives, sent);
+	const struct lsb_simulated_message *message = arrived(s, r);
 
-	ledger->wait_s += sent - r->since;
-	ledger->transfer_s += came - sent;
-	ledger->overhead_s += s->now - came;
+	if (message) {
+		const double sent = fmax(message->sent, r->since), came = fmax(message->arrives, sent);
+
+		ledger->wait_s += sent - r->since;
+		ledger->transfer_s += came - sent;
+		ledger->overhead_s += s->now - came;
+	} else if (lsb_scheduler_on_their_way(s->pipelines[pipeline].scheduler)) {
+		ledger->wait_s += s->now - r->since;
+	} else {
+		ledger->idle_s += s->now - r->since;
+	}
 	go_on(s, pipeline, stage);
+}
+
+/* Replicas share out requests: who was granted some goes on. */
+static void share(struct lsb_simulation *s)
+{
+	lsb_simulation_share(s);
+	for (uint32_t i = 0; i < s->setup->replicas; i++) {
+		const int has_more = s->pipelines[i].has_more;
+
+		s->pipelines[i].has_more = 0;
+		if (has_more && lsb_simulated(s, i, 0)->state == LSB_SIM_IDLE)
+			end_idle(s, i, 0);
+	}
 }
 
 /* --- time ------------------------------------------------------------------------------ */
@@ -197,6 +217,19 @@ static double slowdown(const struct lsb_simulation *s, uint32_t rank)
 	return fmax(1, fmax(slow, full));
 }
 
+/* When an idle rank has something to do: a message, or on a first stage a request that arrives. */
+static double end_of_idleness(const struct lsb_simulation *s, uint32_t rank)
+{
+	const struct lsb_simulated_rank *r = &s->ranks[rank];
+	const double message_s = r->n ? r->queue[r->first].arrives + s->setup->costs.wake_s : INFINITY;
+	uint64_t arrival_ns;
+
+	if (rank % s->setup->stages || !s->setup->arrival_s)
+		return message_s;
+	arrival_ns = lsb_scheduler_next_arrival(s->pipelines[rank / s->setup->stages].scheduler);
+	return arrival_ns == LSB_NEVER ? message_s : fmin(message_s, (double)arrival_ns * 1e-9);
+}
+
 /* When the state of `rank` ends if nothing else changes; INFINITY: not by itself. */
 static double end_of_state(const struct lsb_simulation *s, uint32_t rank)
 {
@@ -208,27 +241,27 @@ static double end_of_state(const struct lsb_simulation *s, uint32_t rank)
 	case LSB_SIM_COMPUTE:
 		return s->now + r->left * slowdown(s, rank);
 	case LSB_SIM_IDLE:
-		return r->n ? r->queue[r->first].arrives + s->setup->costs.wake_s : INFINITY;
+		return end_of_idleness(s, rank);
 	default:
 		return INFINITY;
 	}
 }
 
-/* The rank whose state ends first, and when; -1: none does. */
-static int64_t next_event(const struct lsb_simulation *s, double *at)
+/* The rank whose state ends first, or n_ranks where claims or grants move before, and when. 0: nothing does.
+ */
+static int next_event(const struct lsb_simulation *s, uint32_t *which, double *at)
 {
-	int64_t which = -1;
-
-	*at = INFINITY;
+	*which = s->n_ranks;
+	*at = s->setup->is_dynamic ? lsb_simulation_next_share(s) : INFINITY;
 	for (uint32_t i = 0; i < s->n_ranks; i++) {
 		const double end = end_of_state(s, i);
 
 		if (end < *at) {
 			*at = end;
-			which = i;
+			*which = i;
 		}
 	}
-	return which;
+	return isfinite(*at);
 }
 
 /* Let time pass until `at`. */
@@ -241,30 +274,42 @@ static void pass_time(struct lsb_simulation *s, double at)
 	s->now = fmax(at, s->now);
 }
 
+static void end_state(struct lsb_simulation *s, uint32_t rank)
+{
+	const uint32_t pipeline = rank / s->setup->stages, stage = rank % s->setup->stages;
+	struct lsb_simulated_rank *r = &s->ranks[rank];
+
+	switch (r->state) {
+	case LSB_SIM_OWN:
+		lsb_simulated_ledger(s, r)->overhead_s += s->now - r->since;
+		begin_compute(s, pipeline, stage);
+		break;
+	case LSB_SIM_COMPUTE:
+		end_step(s, pipeline, stage);
+		break;
+	default:
+		end_idle(s, pipeline, stage);
+	}
+}
+
 static void run(struct lsb_simulation *s)
 {
 	const uint32_t stages = s->setup->stages;
-	int64_t rank;
+	uint32_t rank;
 	double at;
 
+	if (s->setup->is_dynamic)
+		lsb_simulation_deal(s);
 	for (uint32_t i = 0; i < s->n_ranks; i++)
 		go_on(s, i / stages, i % stages);
-	while ((rank = next_event(s, &at)) >= 0) {
-		const uint32_t pipeline = (uint32_t)rank / stages, stage = (uint32_t)rank % stages;
-		struct lsb_simulated_rank *r = &s->ranks[rank];
-
+	if (s->setup->is_dynamic)
+		share(s);
+	while (next_event(s, &rank, &at)) {
 		pass_time(s, at);
-		switch (r->state) {
-		case LSB_SIM_OWN:
-			lsb_simulated_ledger(s, r)->overhead_s += s->now - r->since;
-			begin_compute(s, pipeline, stage);
-			break;
-		case LSB_SIM_COMPUTE:
-			end_step(s, pipeline, stage);
-			break;
-		default:
-			end_idle(s, pipeline, stage);
-		}
+		if (rank < s->n_ranks)
+			end_state(s, rank);
+		if (s->setup->is_dynamic)
+			share(s);
 	}
 }
 

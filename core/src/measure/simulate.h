@@ -5,8 +5,10 @@
  *
  * Follows the stage loop (node/stage.c): a first stage hands out a step when it is
  * free and the scheduler has one, looks for ids when a step begins, and blocks for
- * them only when nothing can start; a later stage takes steps as they come. What
- * is left out: the plans, which are sent ahead and are never what is waited for.
+ * them only when nothing can start; a later stage takes steps as they come. Where
+ * replicas share out the requests, claims and grants take their time (simulate_share.c),
+ * and answering them none. What is left out: the plans, which are sent ahead and are
+ * never what is waited for.
  *
  * Ranks of one machine slow each other down while they compute. Pure.
  */
@@ -39,6 +41,7 @@ struct lsb_sim_costs {
 	double (*ids_s)(const void *user, const struct lsb_sim_step *step);
 	/* time that such a message occupies its link; the next one waits. NULL: none */
 	double (*hidden_drain_s)(const void *user, const struct lsb_sim_step *step);
+	double claim_s;	 /* of a claim or a grant between first stages */
 	double own_s[2]; /* own work for a step: of first stages, of later ones */
 	double wake_s;	 /* from an arrival to going on */
 };
@@ -49,9 +52,14 @@ struct lsb_sim_setup {
 	int is_continuous;	    /* batching */
 	uint32_t ranks_per_machine; /* that slow each other down; 0: all share one machine */
 	int is_async;		    /* the backend computes beside the rank's thread */
-	/* Request i: its prompt and the tokens that it gives; replica i % replicas answers it. */
+	/* Request i: its prompt and the tokens that it gives, and when it arrives. */
 	const uint32_t *prompt_tok, *new_tok; /* [n_requests], all at least 1 */
+	const double
+		*arrival_s; /* [n_requests] since the run began, not descending; NULL: all are there then */
 	size_t n_requests;
+	int may_stop;	/* answers may end anywhere, as far as the scheduler knows */
+	int is_dynamic; /* replicas claim requests as node/dispatch.h says; else request i is replica i %
+			   replicas' */
 	/* share by which each other computing rank of the machine slows a step: of decode steps, of chunks */
 	double contention[2];
 	double cores;  /* of a machine; 0: any number */
@@ -66,13 +74,14 @@ struct lsb_sim_setup {
 /* As the ledger of a real rank (measure/ledger.h), over its own pipeline's run. */
 struct lsb_sim_rank {
 	double compute_s, wait_s, transfer_s, overhead_s;
+	double idle_s; /* of first stages: nothing on its way, and no request there; later ones wait then */
 	uint64_t steps;
 };
 
 struct lsb_sim_result {
-	double run_s;		    /* first request admitted to last answer complete */
+	double run_s;		    /* from the start to the last answer complete */
 	double generated_tok;	    /* of all requests */
-	double ttft_s, e2e_s;	    /* means over requests, all of which arrive when the run begins */
+	double ttft_s, e2e_s;	    /* means over requests, from their arrival */
 	struct lsb_sim_rank *ranks; /* [replicas * stages], rank = replica * stages + stage; owned */
 };
 

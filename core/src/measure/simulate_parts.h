@@ -29,10 +29,14 @@ struct lsb_simulated_rank {
 
 struct lsb_simulated_pipeline {
 	struct lsb_scheduler *scheduler;
-	struct lsb_sequence *sequences; /* [n] */
-	size_t n;
-	double *first_s, *last_s; /* [n] when each got its first and last token */
-	int32_t *ids;		  /* storage of all sequences, zeros */
+	double end_s; /* of its last answer so far */
+	/* balance = dynamic: its claim at the dispatcher, or what was granted, on the way */
+	enum lsb_sim_claim { LSB_SIM_NO_CLAIM, LSB_SIM_CLAIM, LSB_SIM_WAITS, LSB_SIM_GRANT } claim;
+	double claim_s;	       /* CLAIM, GRANT: when it is there */
+	uint32_t wanted, room; /* CLAIM, WAITS: requests, and tokens of their prompts */
+	size_t *granted;       /* [batch x in_flight], of the first n_granted; a view into `grants` */
+	uint32_t n_granted;
+	int has_more; /* was granted some since it was last looked at */
 };
 
 struct lsb_simulation {
@@ -40,6 +44,12 @@ struct lsb_simulation {
 	struct lsb_sim_result *out;
 	struct lsb_simulated_rank *ranks;
 	struct lsb_simulated_pipeline *pipelines;
+	struct lsb_sequence *sequences;		/* [n_requests] */
+	double *first_s, *last_s;		/* [n_requests] when each got its first and last token */
+	int32_t *ids;				/* storage of all sequences, zeros */
+	size_t *grants;				/* storage of what is granted */
+	size_t next;				/* balance = dynamic: the request to be handed out next */
+	uint32_t turn;				/* and the replica that is asked first whether it wants it */
 	struct lsb_sequence **touched;		/* [batch] */
 	int32_t *zeros;				/* a prompt and ids of any request */
 	struct lsb_simulated_message *messages; /* storage of all queues */
@@ -58,6 +68,15 @@ static inline struct lsb_sim_rank *lsb_simulated_ledger(struct lsb_simulation *s
 {
 	return &s->out->ranks[r - s->ranks];
 }
+
+/* --- simulate_share.c: requests that replicas share out during the run --- */
+
+/* Deal out what is there at the start. */
+void lsb_simulation_deal(struct lsb_simulation *s);
+/* When claims or grants move next; INFINITY: not by themselves. */
+double lsb_simulation_next_share(const struct lsb_simulation *s);
+/* Move them as far as they are now, and claim for who wants more. */
+void lsb_simulation_share(struct lsb_simulation *s);
 
 /* --- simulate_setup.c --- */
 

@@ -42,10 +42,20 @@ static void show_split(const json_t *layers, struct lsb_text *to)
 
 /* --- predictions ---------------------------------------------------------------------- */
 
+/* How many times as fast as the base: by its rate, or by latency where arrivals decide the rate. */
+static double times_base(const json_t *prediction)
+{
+	const json_t *base = json_object_get(prediction, "base");
+
+	if (json_object_get(json_object_get(prediction, "settings"), "offered_rps"))
+		return lsb_number(base, "e2e_mean_s") / lsb_number(prediction, "e2e_mean_s");
+	return lsb_number(prediction, "tokens_per_s") / lsb_number(base, "tokens_per_s");
+}
+
 static void add_predictions(const json_t *predictions, enum lsb_prediction_format format, struct lsb_text *to)
 {
-	static const char *const titles[] = { "nodes", "split",	 "batch",      "in flight",  "tokens/s",
-					      "run s", "x base", "bottleneck", "removing it" };
+	static const char *const titles[] = { "nodes", "split", "batch",  "in flight",	"tokens/s",
+					      "run s", "e2e s", "x base", "bottleneck", "removing it" };
 	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	const json_t *prediction, *gain;
 	char shown[LSB_SHOWN];
@@ -64,9 +74,8 @@ static void add_predictions(const json_t *predictions, enum lsb_prediction_forma
 		lsb_table_cell(&t, "%.0f", lsb_number(s, "in_flight"));
 		lsb_table_cell(&t, "%s", lsb_show(lsb_number(prediction, "tokens_per_s"), shown));
 		lsb_table_cell(&t, "%s", lsb_show(lsb_number(prediction, "run_s"), shown));
-		lsb_table_cell(&t, "%.2f",
-			       lsb_number(prediction, "tokens_per_s") /
-				       lsb_number(json_object_get(prediction, "base"), "tokens_per_s"));
+		lsb_table_cell(&t, "%s", lsb_show(lsb_number(prediction, "e2e_mean_s"), shown));
+		lsb_table_cell(&t, "%.2f", times_base(prediction));
 		lsb_table_cell(&t, "%s", bottleneck);
 		json_array_foreach(json_object_get(prediction, "gains"), k, gain)
 		{
@@ -84,9 +93,9 @@ static void add_predictions(const json_t *predictions, enum lsb_prediction_forma
 
 static void add_ledger(const json_t *prediction, enum lsb_prediction_format format, struct lsb_text *to)
 {
-	static const char *const titles[] = { "rank",	"stage",      "compute s",
-					      "wait s", "transfer s", "overhead s" };
-	static const char *const keys[] = { "compute_s", "wait_s", "transfer_s", "overhead_s" };
+	static const char *const titles[] = { "rank",	    "stage",	  "compute s", "wait s",
+					      "transfer s", "overhead s", "idle s" };
+	static const char *const keys[] = { "compute_s", "wait_s", "transfer_s", "overhead_s", "idle_s" };
 	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	char shown[LSB_SHOWN];
 	const json_t *row;
@@ -108,7 +117,7 @@ static void add_ledger(const json_t *prediction, enum lsb_prediction_format form
 
 static void add_gains(const json_t *prediction, enum lsb_prediction_format format, struct lsb_text *to)
 {
-	static const char *const titles[] = { "without", "tokens/s" };
+	static const char *const titles[] = { "without", "times as fast" };
 	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	const json_t *gain;
 	size_t i;
@@ -148,18 +157,38 @@ static void add_notes(const json_t *predictions, enum lsb_prediction_format form
 
 /* --- held out -------------------------------------------------------------------------- */
 
+static int is_open(const json_t *point)
+{
+	return strcmp(lsb_text_of(point, "of"), "e2e_mean_s") == 0;
+}
+
+/* Some points' requests arrive during the run. */
+static int has_open(const json_t *holdout)
+{
+	const json_t *point;
+	size_t i;
+
+	json_array_foreach(json_object_get(holdout, "points"), i, point)
+	{
+		if (is_open(point))
+			return 1;
+	}
+	return 0;
+}
+
 static void add_trust(const json_t *holdout, enum lsb_prediction_format format, struct lsb_text *to)
 {
 	const json_t *median = json_object_get(holdout, "median_error");
 	const char *end = format == LSB_PREDICTION_MARKDOWN ? "\n\n" : "\n";
 
 	if (json_is_number(median))
-		lsb_text_add(
-			to,
-			"Error of run s on held-out points (each predicted from the others): median %.1f %%, "
-			"worst %.1f %% of %zu points.%s",
-			json_number_value(median) * 100, lsb_number(holdout, "worst_error") * 100,
-			json_array_size(json_object_get(holdout, "points")), end);
+		lsb_text_add(to,
+			     "Error of run s%s on held-out points "
+			     "(each predicted from the others): median %.1f %%, "
+			     "worst %.1f %% of %zu points.%s",
+			     has_open(holdout) ? " (e2e s where requests arrive during the run)" : "",
+			     json_number_value(median) * 100, lsb_number(holdout, "worst_error") * 100,
+			     json_array_size(json_object_get(holdout, "points")), end);
 	else
 		lsb_text_add(
 			to,
@@ -169,7 +198,7 @@ static void add_trust(const json_t *holdout, enum lsb_prediction_format format, 
 
 static void add_holdout(const json_t *holdout, enum lsb_prediction_format format, struct lsb_text *to)
 {
-	static const char *const titles[] = { "point",	       "id",	      "launches", "measured s",
+	static const char *const titles[] = { "point",	       "id",	      "launches", "of", "measured s",
 					      "[least, most]", "predicted s", "error %" };
 	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
 	const json_t *point;
@@ -182,10 +211,17 @@ static void add_holdout(const json_t *holdout, enum lsb_prediction_format format
 		lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
 		lsb_table_cell(&t, "%s", lsb_text_of(point, "id"));
 		lsb_table_cell(&t, "%.0f", lsb_number(point, "launches"));
-		lsb_table_cell(&t, "%s", lsb_show(lsb_number(point, "measured_run_s"), shown));
+		lsb_table_cell(&t, "%s", is_open(point) ? "e2e" : "run");
+		lsb_table_cell(
+			&t, "%s",
+			lsb_show(lsb_number(point, is_open(point) ? "measured_e2e_mean_s" : "measured_run_s"),
+				 shown));
 		lsb_table_cell(&t, "%s",
 			       lsb_show_interval(json_object_get(point, "measured_range"), 0, shown));
-		lsb_table_cell(&t, "%s", lsb_show(lsb_number(point, "predicted_run_s"), shown));
+		lsb_table_cell(&t, "%s",
+			       lsb_show(lsb_number(point, is_open(point) ? "predicted_e2e_mean_s"
+									 : "predicted_run_s"),
+					shown));
 		lsb_table_cell(&t, "%.1f", lsb_number(point, "error") * 100);
 	}
 	add_table(&t, format, to);
