@@ -163,6 +163,26 @@ START_TEST(loading_longer_though_less_is_read_is_implausible)
 }
 END_TEST
 
+/* What opening the device takes is in it. */
+START_TEST(loading_longer_onto_a_device_is_not)
+{
+	json_t *launch, *rank;
+	size_t i, k;
+
+	json_array_foreach(run_launches, i, launch)
+	{
+		json_array_foreach(json_object_get(launch, "ranks"), k, rank)
+		{
+			json_object_set_new(rank, "backend", json_pack("{s:s}", "device_id", "GPU-0"));
+		}
+	}
+	run_set_metric(0, "load_s", 2.68);
+	run_set_metric(6, "load_s", 3.22);
+	run_summarise();
+	ck_assert_ptr_null(fired("load_shrinks", "two"));
+}
+END_TEST
+
 START_TEST(a_latency_that_is_inverse_throughput_is_implausible)
 {
 	run_set_metric(6, "e2e_mean_s", 2);
@@ -304,6 +324,7 @@ int main(void)
 	tcase_add_test(tc, communication_that_does_not_grow_is_start_up_or_waiting);
 	tcase_add_test(tc, a_rank_that_reads_the_whole_model_is_implausible);
 	tcase_add_test(tc, loading_longer_though_less_is_read_is_implausible);
+	tcase_add_test(tc, loading_longer_onto_a_device_is_not);
 	tcase_add_test(tc, a_latency_that_is_inverse_throughput_is_implausible);
 	tcase_add_test(tc, a_mean_of_rates_is_no_rate);
 	tcase_add_test(tc, a_request_rate_from_latencies_is_no_rate);

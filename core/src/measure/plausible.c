@@ -68,8 +68,8 @@ static const struct {
 	  "half, or 5 % of the run.",
 	  "unexplained_transfer", lsb_plausible_growth },
 	{ "load_shrinks",
-	  "A rank that holds a part of the model reads a part of it, and not longer than one "
-	  "node reads all.",
+	  "A rank that holds a part of the model reads a part of it, and, where it opens no "
+	  "accelerator, not longer than one node reads all.",
 	  "implausible", lsb_plausible_load },
 	{ "latency_measured",
 	  "A latency is measured for each request, and is not the run's time by the number of requests.",

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/base.h"
+#include "measure/devices.h"
 #include "measure/look.h"
 #include "measure/plausible_parts.h"
 
@@ -121,6 +122,17 @@ static double most_load_bytes(const json_t *point)
 	return most;
 }
 
+/* Opening an accelerator takes what it takes, and longer where several ranks do so at once. */
+static int opens_device(const json_t *point)
+{
+	const json_t *ranks = json_object_get(point, "ranks");
+	int opens = 0;
+
+	for (size_t i = 0; i < json_array_size(ranks); i++)
+		opens |= lsb_devices_owner(ranks, i) >= 0;
+	return opens;
+}
+
 enum lsb_outcome lsb_plausible_load(const struct lsb_plausible *look, char **why)
 {
 	const double here = most_load_bytes(look->point), whole = most_load_bytes(look->baseline);
@@ -134,7 +146,7 @@ enum lsb_outcome lsb_plausible_load(const struct lsb_plausible *look, char **why
 			why, lsb_format("a rank that holds a part of the model read %.1f MB of the %.1f "
 					"MB that one node reads for all of it",
 					here / 1e6, whole / 1e6));
-	if (lsb_look_end(mine, 0) && lsb_look_end(theirs, 1) &&
+	if (!opens_device(look->point) && lsb_look_end(mine, 0) && lsb_look_end(theirs, 1) &&
 	    lsb_plausible_lower_end(mine) > json_number_value(lsb_look_end(theirs, 1)))
 		return lsb_plausible_fires(
 			why, lsb_format("loading takes %.3g s, longer than the %.3g s of one node, though "
