@@ -217,6 +217,32 @@ static int step(struct rig *r, uint32_t position, struct lsb_error *err)
 	return rig_step(r, &token, 1, NULL, &id, NULL, err);
 }
 
+/* Open for steps of up to 48 tokens, of which those above 32 are cuBLASLt's. */
+START_TEST(no_step_of_a_run_has_to_search_for_an_algorithm)
+{
+	struct lsb_token prompt[48];
+	struct lsb_error err = { 0 };
+	uint32_t searches;
+	struct rig r;
+
+	ck_assert_int_eq(open_with(&usual, 0, &r, &err), LSB_OK);
+	searches = fake.searches;
+	ck_assert_uint_gt(searches, 0);
+	for (uint32_t n = 30; n <= 48; n++) {
+		int32_t id;
+
+		for (uint32_t i = 0; i < n; i++)
+			prompt[i] = (struct lsb_token){ .id = 3,
+							.position = i,
+							.flags = i + 1 == n ? LSB_TOKEN_OUTPUT : 0 };
+		r.ops->slot_clear(r.stage[0], 0);
+		ck_assert_int_eq(rig_step(&r, prompt, n, NULL, &id, NULL, &err), LSB_OK);
+	}
+	ck_assert_uint_eq(fake.searches, searches);
+	rig_close(&r);
+}
+END_TEST
+
 START_TEST(a_device_lost_in_a_step_fails_it_and_all_after_it)
 {
 	struct lsb_error err = { 0 };
@@ -356,6 +382,7 @@ int main(void)
 	tcase_add_test(tc, ranks_of_a_host_take_its_devices_in_turn);
 	tcase_add_test(tc, what_cannot_fit_is_refused_before_loading_with_what_it_needs);
 	tcase_add_test(tc, whichever_allocation_fails_nothing_is_left_behind);
+	tcase_add_test(tc, no_step_of_a_run_has_to_search_for_an_algorithm);
 	tcase_add_test(tc, a_device_lost_in_a_step_fails_it_and_all_after_it);
 	tcase_add_test(tc, a_step_that_cannot_be_launched_leaves_its_slot_where_it_was);
 	tcase_add_test(tc, peaks_of_a_lost_device_are_an_error);

@@ -33,6 +33,7 @@ struct fake_cuda {
 	/* What was seen. */
 	uint32_t dnn_runs;	    /* calls to run a plan */
 	uint32_t allocations, live; /* asked for; not given back */
+	uint32_t searches;	    /* for an algorithm of cuBLASLt's */
 	uint64_t used_bytes;
 	uint64_t energy_mj; /* NVML's counter */
 	int device;	    /* chosen last */

@@ -61,6 +61,7 @@ static int lt_heuristic(cublasLtHandle_t lt, cublasLtMatmulDesc_t product, cubla
 	(void)lt, (void)product, (void)a, (void)b, (void)c, (void)d, (void)preference;
 	memset(found, 0, (size_t)most * sizeof(*found));
 	*n = 1;
+	fake.searches++;
 	return CUBLAS_STATUS_SUCCESS;
 }
 
