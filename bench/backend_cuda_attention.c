@@ -8,36 +8,18 @@
  * A line each: milliseconds (median over rounds, by events) and TFLOP/s of the causal half,
  * or why there is no cuDNN.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "cuda_bench.h"
 #include "dnn.h"
-#include "kernels.h"
 #include "rig.h"
 
-enum { ROUNDS = 15, REPEATS = 8 };
-
-#define OK(call)                                                                                             \
-	do {                                                                                                 \
-		const cudaError_t rc_ = (call);                                                              \
-		if (rc_ != cudaSuccess) {                                                                    \
-			fprintf(stderr, "%s: %s\n", #call, cudaGetErrorString(rc_));                         \
-			exit(1);                                                                             \
-		}                                                                                            \
-	} while (0)
+enum { ROUNDS = CUDA_BENCH_ROUNDS, REPEATS = 8 };
 
 struct sizes {
 	uint32_t tokens; /* of a prompt */
 	uint32_t prompts, heads, kv_heads, head;
 };
-
-static int by_value(const void *a, const void *b)
-{
-	const float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
 
 static void *take(size_t bytes)
 {
@@ -133,25 +115,16 @@ static void attend(const struct way *w, cudaStream_t stream)
 	}
 }
 
+static void repeat(const void *way, cudaStream_t stream)
+{
+	for (int i = 0; i < REPEATS; i++)
+		attend(way, stream);
+}
+
 static void measure(const struct way *w, const struct sizes *s, cudaStream_t stream)
 {
-	cudaEvent_t start, end;
-	float all[ROUNDS];
-	double ms;
+	const double ms = cuda_bench_time(stream, ROUNDS, repeat, w) / REPEATS;
 
-	OK(cudaEventCreate(&start));
-	OK(cudaEventCreate(&end));
-	for (int round = -1; round < ROUNDS; round++) {
-		OK(cudaEventRecord(start, stream));
-		for (int i = 0; i < REPEATS; i++)
-			attend(w, stream);
-		OK(cudaEventRecord(end, stream));
-		OK(cudaEventSynchronize(end));
-		if (round >= 0)
-			OK(cudaEventElapsedTime(&all[round], start, end));
-	}
-	qsort(all, ROUNDS, sizeof(all[0]), by_value);
-	ms = (double)all[ROUNDS / 2] / REPEATS;
 	printf("attention of %u x %u tokens, %u heads of %u, %u KV heads%s: %.4f ms, %.1f TFLOP/s\n",
 	       s->prompts, s->tokens, s->heads, s->head, s->kv_heads, w->dnn ? ", cuDNN" : "", ms,
 	       2e-9 * s->prompts * s->tokens * s->tokens * s->heads * s->head / ms);
@@ -208,7 +181,6 @@ int main(int argc, char **argv)
 			{ "heads=", &s.heads },
 			{ "kv_heads=", &s.kv_heads },
 			{ "head=", &s.head } };
-	struct cudaDeviceProp prop;
 	struct cuda_attention a;
 	struct way own = { .a = &a }, cudnn = { .a = &a };
 	cudaStream_t stream;
@@ -227,10 +199,8 @@ int main(int argc, char **argv)
 			CUDA_RUNS_MOST);
 		return 2;
 	}
-	OK(cudaGetDeviceProperties(&prop, 0));
-	cuda_kernels_for(prop.major, prop.minor);
+	(void)cuda_bench_open(&stream);
 	OK(cuda_attend_prepare());
-	OK(cudaStreamCreate(&stream));
 	a = prepare(&s, stream);
 	OK(cudaStreamSynchronize(stream));
 	measure(&own, &s, stream);

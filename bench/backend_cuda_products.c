@@ -9,22 +9,11 @@
  * a plain read of the same memory reaches. Products follow each other in one CUDA
  * graph as they do in a step, so that each may begin before the last one's end.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "cuda_bench.h"
 
 enum { COPIES_MOST = 256, ROUNDS = 7 };
-
-#define OK(call)                                                                                             \
-	do {                                                                                                 \
-		const cudaError_t rc_ = (call);                                                              \
-		if (rc_ != cudaSuccess) {                                                                    \
-			fprintf(stderr, "%s: %s\n", #call, cudaGetErrorString(rc_));                         \
-			exit(1);                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static const struct {
 	const char *name;
@@ -38,33 +27,14 @@ static const struct {
 
 static const char *const forms[CUDA_FORMS] = { "f16", "bf16", "f32", "p4", "p4m", "p5", "p5m", "p6", "p8" };
 
-static int by_value(const void *a, const void *b)
+static void launch(const void *graph, cudaStream_t stream)
 {
-	const float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
+	OK(cudaGraphLaunch(*(const cudaGraphExec_t *)graph, stream));
 }
 
-/* Median seconds of a graph. */
 static double seconds(cudaGraphExec_t graph, cudaStream_t stream)
 {
-	cudaEvent_t start, end;
-	float ms[ROUNDS];
-
-	OK(cudaEventCreate(&start));
-	OK(cudaEventCreate(&end));
-	for (int i = -1; i < ROUNDS; i++) {
-		OK(cudaEventRecord(start, stream));
-		OK(cudaGraphLaunch(graph, stream));
-		OK(cudaEventRecord(end, stream));
-		OK(cudaEventSynchronize(end));
-		if (i >= 0)
-			OK(cudaEventElapsedTime(&ms[i], start, end));
-	}
-	qsort(ms, ROUNDS, sizeof(ms[0]), by_value);
-	OK(cudaEventDestroy(start));
-	OK(cudaEventDestroy(end));
-	return 1e-3 * ms[ROUNDS / 2];
+	return 1e-3 * cuda_bench_time(stream, ROUNDS, launch, &graph);
 }
 
 struct bench {
@@ -155,11 +125,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench_cuda_products [form=NAME] [n=1..%d]\n", CUDA_SMALL_TOKENS);
 		return 2;
 	}
-	OK(cudaGetDeviceProperties(&prop, 0));
+	prop = cuda_bench_open(&b.stream);
 	b.sms = (uint32_t)prop.multiProcessorCount;
-	cuda_kernels_for(prop.major, prop.minor);
 	OK(cuda_multiply_prepare());
-	OK(cudaStreamCreate(&b.stream));
 	OK(cudaMalloc(&b.memory, b.bytes));
 	OK(cudaMalloc((void **)&b.sum, 8));
 	OK(cuda_fill(b.memory, b.bytes / 2, CUDA_F16, b.stream));
