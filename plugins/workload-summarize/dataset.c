@@ -179,6 +179,14 @@ static int read_lines(struct lsb_dataset *set, FILE *file, const char *path, str
 	return rc;
 }
 
+/* To the first byte of the file's text, behind a byte order mark. */
+static void begin(FILE *file)
+{
+	rewind(file);
+	if (getc(file) != 0xEF || getc(file) != 0xBB || getc(file) != 0xBF)
+		rewind(file);
+}
+
 static int next_char(FILE *file)
 {
 	int c;
@@ -198,7 +206,7 @@ static int read_array(struct lsb_dataset *set, FILE *file, const char *path, str
 	if (fseeko(file, 0, SEEK_END) == 0 && ftello(file) > ARRAY_MAX_BYTES)
 		return lsb_fail(err, LSB_EINVAL, 0, "'%s' is larger than %d bytes: write it as JSONL", path,
 				ARRAY_MAX_BYTES);
-	rewind(file);
+	begin(file);
 	(void)next_char(file); /* '[' */
 	c = next_char(file);
 	if (c == ']')
@@ -221,12 +229,14 @@ static int read_array(struct lsb_dataset *set, FILE *file, const char *path, str
 	return rc;
 }
 
-/* The first byte that is not white space, put back; EOF for an empty file. */
+/* The first byte that is not white space, EOF for an empty file; then the file is at its beginning. */
 static int first_byte(FILE *file)
 {
-	const int c = next_char(file);
+	int c;
 
-	rewind(file);
+	begin(file);
+	c = next_char(file);
+	begin(file);
 	return c;
 }
 

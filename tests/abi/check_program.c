@@ -38,6 +38,8 @@ static const struct {
 } runs[] = {
 	{ "", 2, "usage: lsbench SUITE.ini" },
 	{ "--help", 0, "usage: lsbench SUITE.ini" },
+	{ "help", 0, "usage: lsbench SUITE.ini" },
+	{ "help plan", 0, "usage: lsbench plan" },
 	{ "--version", 0, "lsbench " LSB_VERSION "\n" },
 	{ "plugins --version", 0, "lsbench " LSB_VERSION "\n" },
 	{ "plugins --help", 0, "usage: lsbench plugins" },

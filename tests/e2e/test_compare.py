@@ -85,6 +85,8 @@ class Test(Case):
         self.run_once()
         self.lsbench("compare", self.results, "--axis", "colour", status=2)
         self.lsbench("compare", self.results, "pipe", "nobody", status=2)
+        self.assertIn("no point has a metric 'run_z'", self.lsbench(
+            "compare", self.results, self.results, "--metric", "run_s", "--metric", "run_z", status=2).err)
         self.lsbench("compare", self.results, self.folder, status=5)
         self.lsbench("predict", self.results, "--point", "nobody", status=2)
         self.lsbench("predict", self.results, "--split", "1,1", status=2)

@@ -288,6 +288,55 @@ START_TEST(few_launches_are_advised_against)
 }
 END_TEST
 
+START_TEST(prompts_that_are_all_on_their_way_are_not_told_to_overlap_more)
+{
+	struct crafted points[] = { CRAFTED_ONE, CRAFTED_TWO };
+	const json_t *finding;
+	int found = 0;
+	size_t i;
+
+	points[0].prompts = points[1].prompts = 2;
+	run_tear_down();
+	run_launches = json_array();
+	run_header = crafted_header(points, 2);
+	run_add(&points[0], 16, 15, 100);
+	run_add(&points[1], 10, 9.6, 100);
+	run_summarise();
+	json_array_foreach(run_findings("recommendations"), i, finding)
+	{
+		ck_assert_str_ne(json_string_value(json_object_get(finding, "kind")), "in_flight");
+		found |= strstr(json_string_value(json_object_get(finding, "text")),
+				"all 2 prompts are on their way at once") != NULL;
+	}
+	ck_assert(found);
+}
+END_TEST
+
+START_TEST(points_that_are_waived_for_one_reason_are_one_sentence)
+{
+	static const struct crafted points[] = { CRAFTED_ONE, CRAFTED_TWO };
+	const json_t *finding;
+	size_t i, n = 0;
+
+	json_array_clear(run_launches);
+	for (i = 0; i < 2; i++)
+		json_array_append_new(run_launches,
+				      crafted_bad(&points[i], (int)i, 0, "waived", "there is no device"));
+	run_summarise();
+	json_array_foreach(run_findings("summary"), i, finding)
+	{
+		const char *text = json_string_value(json_object_get(finding, "text"));
+
+		if (!strstr(text, "there is no device"))
+			continue;
+		n++;
+		ck_assert_ptr_nonnull(strstr(text, " and 1 more point are waived: "));
+		ck_assert_uint_eq(json_array_size(json_object_get(finding, "points")), 2);
+	}
+	ck_assert_uint_eq(n, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("findings");
@@ -310,6 +359,8 @@ int main(void)
 	tcase_add_test(tc, the_summary_says_why_two_nodes_are_not_twice_as_fast);
 	tcase_add_test(tc, a_grade_is_of_the_worst_point_and_tells_its_rule);
 	tcase_add_test(tc, few_launches_are_advised_against);
+	tcase_add_test(tc, prompts_that_are_all_on_their_way_are_not_told_to_overlap_more);
+	tcase_add_test(tc, points_that_are_waived_for_one_reason_are_one_sentence);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -347,6 +347,28 @@ static const char *const hostile[] = {
 	"a\nb\n- `x`\n\n# c",
 };
 
+static const struct {
+	const char *label, *cut;
+} labels[] = {
+	{ "pipeline nodes=2", "pipeline nodes=2" },
+	{ "0123456789012345678901", "0123456789012345678901" },
+	{ "load arrivals=poisson:2/s batch=8", "load arriv../s batch=8" },
+	{ "load arrivals=poisson:2/s batch=16", "load arriv..s batch=16" },
+	{ "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9 "
+	  "x=\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4",
+	  "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9.."
+	  "\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4" },
+};
+
+START_TEST(labels_that_are_too_long_keep_the_end_that_tells_them_apart)
+{
+	char *cut = lsb_text_cut(labels[_i].label, LSB_LABEL_WIDTH);
+
+	ck_assert_str_eq(cut, labels[_i].cut);
+	free(cut);
+}
+END_TEST
+
 START_TEST(pages_are_well_formed_whatever_the_journal_says)
 {
 	struct lsb_gnuplot gnuplot = real_gnuplot();
@@ -356,6 +378,7 @@ START_TEST(pages_are_well_formed_whatever_the_journal_says)
 	assert_ids_are_unique(page.data);
 	ck_assert_ptr_null(strstr(page.data, "<script"));
 	ck_assert_ptr_null(strstr(page.data, "@L"));
+	ck_assert_ptr_null(strstr(page.data, "&lt;br")); /* markup of our own that was taken for text */
 	ck_assert_ptr_null(strstr(page.data, "http:"));
 	ck_assert_ptr_null(strstr(page.data, "https:"));
 	ck_assert_ptr_null(strstr(page.data, "url("));
@@ -494,6 +517,8 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, text_is_escaped, 0, LSB_COUNT(escapes));
 	tcase_add_test(tc, markup_escapes_strings_and_nothing_else);
+	tcase_add_loop_test(tc, labels_that_are_too_long_keep_the_end_that_tells_them_apart, 0,
+			    LSB_COUNT(labels));
 	tcase_add_loop_test(tc, pages_are_well_formed_whatever_the_journal_says, 0, LSB_COUNT(hostile));
 	tcase_add_loop_test(tc, terminals_are_sent_no_sequence_of_the_journals, 0, LSB_COUNT(hostile));
 	tcase_add_test(tc, the_same_journal_gives_the_same_bytes);

@@ -58,7 +58,8 @@ static const struct {
 	  "t.ini:4: timeout: '20parsecs' has an unknown unit 'parsecs' (write it like 20ms or 2s)\n" },
 	{ HEAD "[case a]\ntimeout = 0\n", "t.ini:4: timeout = 0 is out of range (1ms to 168h)\n" },
 	{ HEAD "[case a]\nstall_timeout = 1h\n",
-	  "t.ini:4: stall_timeout is longer than timeout, so it would never be reached\n" },
+	  "t.ini:4: stall_timeout is longer than timeout, so it would never be reached (set it at most as "
+	  "long)\n" },
 	{ HEAD "[case a]\nkind = stron\n", "t.ini:4: kind = stron is none of infer, strong, weak, batch, "
 					   "replica, link (did you mean 'strong'?)\n" },
 	{ HEAD "[case a]\nlauncher = kubernetes\n",

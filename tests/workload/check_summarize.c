@@ -82,6 +82,9 @@ static const struct {
 	{ "\n\n{\"id\": 7, \"document\": \"Two.\", \"summary\": \"2\"}", "7", "Two." },
 	{ "[{\"input\": \"Three.\", \"output\": \"3\", \"instruction\": \"...\"}]", "0", "Three." },
 	{ "[{\"id\": \"c\", \"article\": \"Four.\", \"highlights\": \"4\\n5\"}]", "c", "Four." },
+	/* behind a byte order mark, as some editors write it */
+	{ "\xEF\xBB\xBF{\"article\": \"Six.\", \"reference\": \"6\"}\r\n", "0", "Six." },
+	{ "\xEF\xBB\xBF[{\"article\": \"Seven.\", \"reference\": \"7\"}]", "0", "Seven." },
 	/* as MLPerf's file is: the tokens of the prompt are there, too */
 	{ "\n[ {\n\"instruction\": {\"llama\": \"...\"}, \"input\": \"Five.\",\n\"tok_input\": [1, 2], "
 	  "\"output\": \"5\"\n}\n]\n",

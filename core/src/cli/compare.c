@@ -90,30 +90,34 @@ static int parse_operands(int n, char **operands, struct request *r)
 	return 0;
 }
 
-/* Say so where a name is no metric of any point: most likely a typing error. */
-static void check_metrics(const json_t *comparison)
+static int is_measured(const json_t *comparison, const char *metric)
 {
 	const json_t *pair;
-	const char *metric;
-	json_t *m;
 	size_t i;
 
-	json_object_foreach(
-		json_object_get(json_array_get(json_object_get(comparison, "pairs"), 0), "metrics"), metric,
-		m)
+	json_array_foreach(json_object_get(comparison, "pairs"), i, pair)
 	{
-		int known = 0;
+		const json_t *its = json_object_get(json_object_get(pair, "metrics"), metric);
 
-		json_array_foreach(json_object_get(comparison, "pairs"), i, pair)
-		{
-			const json_t *its = json_object_get(json_object_get(pair, "metrics"), metric);
-
-			known |= json_is_number(json_object_get(its, "a")) ||
-				 json_is_number(json_object_get(its, "b"));
-		}
-		if (!known)
-			fprintf(stderr, "lsbench compare: no point has a metric '%s'\n", metric);
+		if (json_is_number(json_object_get(its, "a")) || json_is_number(json_object_get(its, "b")))
+			return 1;
 	}
+	return 0;
+}
+
+/* How many of the names on the command line are no metric of any point, each told: most likely typing errors.
+ */
+static int count_unknown(const struct request *r, const json_t *comparison)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < r->options.n_metrics; i++) {
+		if (is_measured(comparison, r->options.metrics[i]))
+			continue;
+		fprintf(stderr, "lsbench compare: no point has a metric '%s'\n", r->options.metrics[i]);
+		n++;
+	}
+	return n;
 }
 
 static int show(const struct request *r, const json_t *comparison)
@@ -144,7 +148,7 @@ int lsb_cmd_compare(int argc, char **argv)
 	struct request request = { 0 };
 	json_t *comparison = NULL;
 	struct lsb_error err = { 0 };
-	int option, rc;
+	int option, rc, is_named;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h') {
@@ -158,14 +162,16 @@ int lsb_cmd_compare(int argc, char **argv)
 	rc = parse_operands(argc - optind, argv + optind, &request);
 	if (rc)
 		return rc;
-	request.options.metrics = request.options.n_metrics ? request.metrics : lsb_compare_headline;
-	if (!request.options.n_metrics)
+	is_named = request.options.n_metrics > 0;
+	request.options.metrics = is_named ? request.metrics : lsb_compare_headline;
+	if (!is_named)
 		request.options.n_metrics = lsb_n_compare_headline;
 	rc = lsb_compare_folders(request.a, request.b, &request.options, &comparison, &err);
 	if (rc)
 		return lsb_cli_failed(&err);
-	check_metrics(comparison);
 	rc = show(&request, comparison);
+	if (is_named && count_unknown(&request, comparison) && rc == LSB_EXIT_OK)
+		rc = LSB_EXIT_USAGE; /* a gate on what nothing measured must not pass */
 	json_decref(comparison);
 	return rc;
 }

@@ -85,6 +85,7 @@ static void hold_standard_streams(void)
 
 int main(int argc, char **argv)
 {
+	static char help[] = "--help";
 	const struct command *command;
 	char label[64];
 
@@ -100,9 +101,14 @@ int main(int argc, char **argv)
 			printf("lsbench %s\n", LSB_VERSION);
 			return lsb_cli_done(LSB_EXIT_OK);
 		}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    (strcmp(argv[1], "help") == 0 && argc == 2)) {
 		help_print(stdout);
 		return lsb_cli_done(LSB_EXIT_OK);
+	}
+	if (strcmp(argv[1], "help") == 0) {
+		argv[1] = argv[2]; /* help COMMAND: COMMAND --help */
+		argv[2] = help;
 	}
 	command = command_find(argv[1]);
 	if (!command)

@@ -25,6 +25,7 @@ struct lsb_plan_facts {
 	char model_name[128];
 	uint32_t prompt_min_tok, prompt_max_tok;
 	double prompt_mean_tok, generated_mean_tok;
+	uint32_t generated_min_tok, generated_max_tok;
 	uint32_t prompts_cut; /* requests whose prompt the workload's limits shorten */
 	int64_t cut_max_new;  /* the workload's longest answer, if longer than the point's max_new; else 0 */
 	uint64_t kv_bytes_per_layer; /* of a rank's cache */
@@ -33,7 +34,8 @@ struct lsb_plan_facts {
 	uint64_t wanted_context;     /* longest prompt and answer together */
 	uint64_t model_context;	     /* what the model was trained for */
 	double mac;		     /* all requests */
-	double seconds;		     /* of computing, or -1: not known */
+	double arrivals_s;	     /* until the last request arrives; of arrivals = trace not known, 0 */
+	double seconds;		     /* of computing, or of arriving if that is longer; -1: not known */
 };
 
 /*

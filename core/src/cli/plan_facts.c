@@ -9,6 +9,7 @@
 #include "base/base.h"
 #include "cli/cli.h"
 #include "cli/plan.h"
+#include "launch/arrivals.h"
 #include "launch/memory.h"
 #include "suite/split.h"
 
@@ -44,7 +45,7 @@ static int count_tokens(const struct lsb_point *p, const json_t *reply, struct l
 	if (n == 0)
 		return lsb_fail(err, LSB_EPLUGIN, 0, "workload '%s' did not say how long its prompts are",
 				p->workload.name);
-	f->prompt_min_tok = UINT32_MAX;
+	f->prompt_min_tok = f->generated_min_tok = UINT32_MAX;
 	for (uint32_t i = 0; i < p->prompts; i++) {
 		const size_t item = item_of(p, i, n);
 		const json_int_t said = json_integer_value(json_array_get(tokens, item));
@@ -54,6 +55,8 @@ static int count_tokens(const struct lsb_point *p, const json_t *reply, struct l
 
 		prompt += length;
 		generated += fresh;
+		f->generated_min_tok = fresh < f->generated_min_tok ? fresh : f->generated_min_tok;
+		f->generated_max_tok = fresh > f->generated_max_tok ? fresh : f->generated_max_tok;
 		f->prompts_cut += json_is_true(json_array_get(cut, item));
 		f->cut_max_new = own > p->max_new && own > f->cut_max_new ? own : f->cut_max_new;
 		f->prompt_min_tok = length < f->prompt_min_tok ? length : f->prompt_min_tok;
@@ -143,7 +146,12 @@ int lsb_plan_facts_find(const struct lsb_point *p, const json_t *reply, const st
 		f->mac += f->stage_mac[s] * p->prompts;
 	if (rate->macs_per_s > 0)
 		f->seconds = f->mac / (rate->macs_per_s * p->threads) / p->replicas;
-	return LSB_OK;
+	rc = lsb_check_arrivals(p, NULL, &f->arrivals_s, err);
+	if (rc)
+		lsb_plan_facts_free(f);
+	if (f->seconds >= 0 && f->arrivals_s > f->seconds)
+		f->seconds = f->arrivals_s; /* a launch takes as long as its requests take to arrive */
+	return rc;
 }
 
 void lsb_plan_facts_free(struct lsb_plan_facts *f)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plan for people, and for programs. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,15 +19,49 @@ static uint64_t count_launches(const struct lsb_suite *suite, int most)
 	return n;
 }
 
+/*
+ * Of the launches of p, the share that is made at most: of n rates of a case a search tries log2(n + 1)
+ * once, and two of them with all repetitions.
+ */
+static double share_launched(const struct lsb_suite *suite, const struct lsb_point *p)
+{
+	double points = 0, same_rate = 0, rates;
+
+	if (strcmp(p->search, "knee") != 0)
+		return 1;
+	for (size_t i = 0; i < suite->n_points; i++) {
+		const struct lsb_point *q = &suite->points[i];
+
+		if (strcmp(q->case_name, p->case_name) != 0)
+			continue;
+		points++;
+		same_rate += strcmp(q->arrivals, p->arrivals) == 0;
+	}
+	rates = points / same_rate;
+	return fmin(1, (ceil(log2(rates + 1)) + fmin(rates, 2) * (p->reps - 1.0)) / (rates * p->reps));
+}
+
+/* Launches of all points, at most, as `search = knee` leaves some out. */
+static double searched_launches(const struct lsb_suite *suite)
+{
+	double n = 0;
+
+	for (size_t i = 0; i < suite->n_points; i++)
+		n += suite->points[i].reps * share_launched(suite, &suite->points[i]);
+	return n;
+}
+
 /* Seconds of all launches; -1 when one of them is not known. */
 static double total_seconds(const struct lsb_suite *suite, const struct lsb_plan_facts *facts)
 {
 	double sum = 0;
 
 	for (size_t i = 0; i < suite->n_points; i++) {
+		const struct lsb_point *p = &suite->points[i];
+
 		if (facts[i].seconds < 0)
 			return -1;
-		sum += facts[i].seconds * suite->points[i].reps;
+		sum += facts[i].seconds * p->reps * share_launched(suite, p);
 	}
 	return sum;
 }
@@ -83,9 +118,12 @@ static void print_groups(const struct lsb_point *p)
 
 static void print_shape(const struct lsb_point *p, const struct lsb_plan_facts *f)
 {
-	printf("    prompts: %u to %u tokens, mean %.1f; %s %.1f new tokens each\n", f->prompt_min_tok,
-	       f->prompt_max_tok, f->prompt_mean_tok, p->stop == LSB_STOP_LENGTH ? "exactly" : "at most",
-	       f->generated_mean_tok);
+	printf("    prompts: %u to %u tokens, mean %.1f; %s %u", f->prompt_min_tok, f->prompt_max_tok,
+	       f->prompt_mean_tok, p->stop == LSB_STOP_LENGTH ? "exactly" : "at most", f->generated_min_tok);
+	if (f->generated_max_tok > f->generated_min_tok)
+		printf(" to %u new tokens, mean %.1f\n", f->generated_max_tok, f->generated_mean_tok);
+	else
+		puts(" new tokens each");
 	printf("    layers:");
 	for (uint32_t s = 0; s < p->stages; s++)
 		printf("%s %u (%.3g GMAC a request)", s ? " +" : "", f->layers[s], f->stage_mac[s] / 1e9);
@@ -155,14 +193,17 @@ void lsb_plan_print_text(const struct lsb_suite *suite, const struct lsb_plan_fa
 			 const struct lsb_plan_rate *rate, int origins)
 {
 	printf("%s: %s\n", suite->name, suite->title);
-	printf("%zu points, %" PRIu64 " launches", suite->n_points, count_launches(suite, 0));
+	printf("%zu point%s, %" PRIu64 " launch%s", suite->n_points, suite->n_points == 1 ? "" : "s",
+	       count_launches(suite, 0), count_launches(suite, 0) == 1 ? "" : "es");
 	if (count_launches(suite, 1) > count_launches(suite, 0))
 		printf(" (up to %" PRIu64 ", while intervals are wide)", count_launches(suite, 1));
+	if (searched_launches(suite) < (double)count_launches(suite, 0))
+		printf(" (of which search = knee makes at most %.0f)", searched_launches(suite));
 	printf(", %s, seed of the order %" PRIu64 "\n", suite->points[0].order, suite->points[0].seed);
 	for (size_t i = 0; i < suite->n_points; i++) {
 		const struct lsb_point *p = &suite->points[i];
 
-		printf("\n%s  [%s]  %u launches", p->label, p->id, p->reps);
+		printf("\n%s  [%s]  %u launch%s", p->label, p->id, p->reps, p->reps == 1 ? "" : "es");
 		if (p->max_reps > p->reps)
 			printf(", up to %u", p->max_reps);
 		putchar('\n');
@@ -177,6 +218,10 @@ void lsb_plan_print_text(const struct lsb_suite *suite, const struct lsb_plan_fa
 		if (facts[i].layers) {
 			printf("    computing: %.4g GMAC a launch, ", facts[i].mac / 1e9);
 			print_seconds(facts[i].seconds);
+			if (facts[i].arrivals_s > 0 && facts[i].seconds <= facts[i].arrivals_s) {
+				fputs(", as its requests arrive for ", stdout);
+				print_seconds(facts[i].arrivals_s);
+			}
 			putchar('\n');
 		}
 	}

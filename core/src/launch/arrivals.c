@@ -21,7 +21,7 @@ static int note_file(const struct lsb_point *point, const char *file, json_t *da
 	return rc;
 }
 
-int lsb_check_arrivals(const struct lsb_point *point, json_t *data, struct lsb_error *err)
+int lsb_check_arrivals(const struct lsb_point *point, json_t *data, double *last_s, struct lsb_error *err)
 {
 	uint64_t *times = calloc(point->prompts, sizeof(*times));
 	struct lsb_arrivals arrivals;
@@ -38,7 +38,9 @@ int lsb_check_arrivals(const struct lsb_point *point, json_t *data, struct lsb_e
 			"had its timeout of %.3g s: ask fewer, or set timeout",
 			point->arrivals, point->prompts, (double)times[point->prompts - 1] * 1e-9,
 			(double)point->timeout_ns * 1e-9);
-	if (rc == LSB_OK && arrivals.kind == LSB_ARRIVALS_FILE)
+	if (rc == LSB_OK && last_s)
+		*last_s = (double)times[point->prompts - 1] * 1e-9;
+	if (rc == LSB_OK && data && arrivals.kind == LSB_ARRIVALS_FILE)
 		rc = note_file(point, arrivals.file, data, err);
 	free(times);
 	return rc;

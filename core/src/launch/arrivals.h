@@ -10,8 +10,9 @@
 
 /*
  * All requests can arrive, and within the launch's timeout; the digest of a trace
- * file joins `data`, the provenance by path. LSB_OK, LSB_ESUITE or LSB_ENOMEM.
+ * file joins `data`, the provenance by path, unless that is NULL. `last_s`, unless NULL, gets when the
+ * last one arrives, 0 where the workload tells. LSB_OK, LSB_ESUITE or LSB_ENOMEM.
  */
-int lsb_check_arrivals(const struct lsb_point *point, json_t *data, struct lsb_error *err);
+int lsb_check_arrivals(const struct lsb_point *point, json_t *data, double *last_s, struct lsb_error *err);
 
 #endif

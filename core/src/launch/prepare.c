@@ -320,7 +320,7 @@ static int fit_point(struct preparing *p, struct lsb_prepared_point *to, struct 
 	if (rc == LSB_OK)
 		rc = note_provenance(p, point, answer, err);
 	if (rc == LSB_OK)
-		rc = lsb_check_arrivals(point, json_object_get(p->out->provenance, "data"), err);
+		rc = lsb_check_arrivals(point, json_object_get(p->out->provenance, "data"), NULL, err);
 	to->max_records = count_records(point, &lengths);
 	return rc;
 }

@@ -185,6 +185,16 @@ void lsb_advise_in_flight(const json_t *point, json_t *list)
 				"would be up to %.2f times as fast.",
 				lsb_finding_name(point), flight, flight > 1 ? "s" : "", stages, stages, gain),
 			"in_flight", "predicted", gain, lsb_format("in_flight = %.0f", stages));
+	else if (rounds < 2)
+		lsb_advise(
+			list,
+			lsb_finding("all prompts are in flight at once, so that stages idle at both ends",
+				    points,
+				    "%s: all %.0f prompts are on their way at once, so the idle %.0f %% are "
+				    "the run's start and end; of more prompts they are a smaller part, and "
+				    "the rate grows up to %.2f times.",
+				    lsb_finding_name(point), prompts, share * 100, gain),
+			"prompts", "predicted", gain, NULL);
 	else if (rounds * slots > prompts)
 		lsb_advise(
 			list,

@@ -109,15 +109,38 @@ static void keep(json_t *list, json_t *finding)
 	json_array_append_new(list, finding);
 }
 
+static int lacks_result(const json_t *point)
+{
+	return !lsb_look_is(point, "status", "ok") &&
+	       !(lsb_is_searched(point) && lsb_look_is(point, "status", "skipped"));
+}
+
+/* Points that share a status and its reason (no device, say) are one sentence, with the first of them. */
 static void say_missing(const json_t *summary, const json_t *point, json_t *list)
 {
-	(void)summary;
-	if (!lsb_look_is(point, "status", "ok") &&
-	    !(lsb_is_searched(point) && lsb_look_is(point, "status", "skipped")))
-		keep(list, lsb_finding("points without a full result are named first",
-				       (const json_t *const[]){ point, NULL }, "%s is %s: %s.",
-				       lsb_finding_name(point), lsb_look_text(point, "status"),
-				       lsb_look_text(point, "reason")));
+	enum { CITED = 8 };
+	const char *status = lsb_look_text(point, "status"), *reason = lsb_look_text(point, "reason");
+	const json_t *same[CITED + 1] = { NULL }, *other;
+	size_t i, n = 0;
+
+	json_array_foreach(json_object_get(summary, "points"), i, other)
+	{
+		if (!lacks_result(other) || !lsb_look_is(other, "status", status) ||
+		    !lsb_look_is(other, "reason", reason))
+			continue;
+		if (n == 0 && other != point)
+			return;
+		if (n < CITED)
+			same[n] = other;
+		n++;
+	}
+	if (n > 1)
+		keep(list, lsb_finding("points without a full result are named first", same,
+				       "%s and %zu more point%s are %s: %s.", lsb_finding_name(point), n - 1,
+				       n > 2 ? "s" : "", status, reason));
+	else if (n)
+		keep(list, lsb_finding("points without a full result are named first", same, "%s is %s: %s.",
+				       lsb_finding_name(point), status, reason));
 }
 
 static void say_flag(const json_t *point, const char *flag, const char *opening, json_t *list)

@@ -207,7 +207,7 @@ static void say_knee(const json_t *summary, const json_t *knee, json_t *list)
 
 	lsb_text_add(&text, "%s: ", lsb_look_text(knee, "case"));
 	if (meets && fails)
-		lsb_text_add(&text, "the knee is between %.4g and %.4g requests/s: at %.4g ", rate, ceiling,
+		lsb_text_add(&text, "the knee is between %.4g and %.4g requests/s: at %.4g, ", rate, ceiling,
 			     rate);
 	else if (meets)
 		lsb_text_add(
@@ -219,7 +219,7 @@ static void say_knee(const json_t *summary, const json_t *knee, json_t *list)
 	if (meets)
 		say_share(meets, &text);
 	if (meets && fails)
-		lsb_text_add(&text, ", at %.4g ", ceiling);
+		lsb_text_add(&text, "; at %.4g, ", ceiling);
 	if (fails && lsb_look_metric(fails, "slo_share"))
 		say_share(fails, &text);
 	else if (fails)

@@ -6,15 +6,18 @@
 #include "lsbench/host.h"
 #include "measure/simulate_parts.h"
 
-enum { RANKS_MAX = 4096, TOKENS_MAX = 1 << 28, ARRIVAL_MAX_S = 1000000 };
+enum { RANKS_MAX = 4096, TOKENS_MAX = 1 << 28, SEQUENCES_MAX = 65536, ARRIVAL_MAX_S = 1000000 };
 
 static int check(const struct lsb_sim_setup *setup, struct lsb_error *err)
 {
 	double tokens = 0, before_s = 0;
 
 	if (setup->stages == 0 || setup->replicas == 0 || setup->batch == 0 || setup->in_flight == 0 ||
-	    setup->chunk == 0 || setup->n_requests == 0 || setup->batch > 65536 || setup->in_flight > 65536)
+	    setup->chunk == 0 || setup->n_requests == 0)
 		return lsb_fail(err, LSB_EINVAL, 0, "a run needs stages, groups, chunks and requests");
+	if (setup->batch > SEQUENCES_MAX || setup->in_flight > SEQUENCES_MAX)
+		return lsb_fail(err, LSB_EINVAL, 0, "batch %u with %u groups in flight: each is %d at most",
+				setup->batch, setup->in_flight, SEQUENCES_MAX);
 	if ((uint64_t)setup->stages * setup->replicas > RANKS_MAX)
 		return lsb_fail(err, LSB_EINVAL, 0, "%u pipelines of %u stages are more than %d ranks",
 				setup->replicas, setup->stages, RANKS_MAX);

@@ -29,18 +29,11 @@ void lsb_chart_free(struct lsb_chart *chart)
 
 size_t lsb_chart_label(struct lsb_chart *chart, const char *text, size_t width)
 {
-	size_t bytes = 0, characters = 0;
 	char *label;
 
 	if (chart->n_labels == LSB_CHART_LABELS)
 		return LSB_CHART_LABELS - 1;
-	while (text[bytes]) {
-		characters += ((unsigned char)text[bytes] & 0xC0) != 0x80;
-		if (characters > width)
-			break;
-		bytes++;
-	}
-	label = lsb_format("%.*s%s", (int)bytes, text, text[bytes] ? "\u2026" : "");
+	label = lsb_text_cut(text, width);
 	if (!label) {
 		chart->script.failed = 1;
 		return 0;

@@ -8,7 +8,7 @@
 #include "report/chart.h"
 #include "report/parts.h"
 
-enum { ROWS_MAX = 24, ROW_HEIGHT = 34, LABEL_CHARACTERS = 22, SAMPLES_MAX = 400 };
+enum { ROWS_MAX = 24, ROW_HEIGHT = 34, LABEL_CHARACTERS = 20, SAMPLES_MAX = 400 };
 
 struct strip {
 	struct lsb_text dots, medians, bands; /* x y; x y-from y-to; lo hi y */

@@ -125,7 +125,21 @@ static void add_lone(const json_t *comparison, const char *key, const char *whic
 
 /* --- verdicts -------------------------------------------------------------------------------- */
 
-static void add_row(struct lsb_table *t, const char *what, const char *metric, const json_t *m)
+/* The number, from 1, of `text` in `list`, which it joins if it is not there. */
+static size_t number_of(json_t *list, const char *text)
+{
+	size_t i = 0;
+
+	while (i < json_array_size(list) && strcmp(json_string_value(json_array_get(list, i)), text) != 0)
+		i++;
+	if (i == json_array_size(list))
+		json_array_append_new(list, json_string(text));
+	return i + 1;
+}
+
+/* One metric of a pair; why there is no verdict is told once, under the table, by number. */
+static void add_row(struct lsb_table *t, const char *what, const char *metric, const json_t *m,
+		    json_t *reasons)
 {
 	char shown[LSB_SHOWN];
 	const char *reason = lsb_text_of(m, "reason");
@@ -136,14 +150,18 @@ static void add_row(struct lsb_table *t, const char *what, const char *metric, c
 	lsb_table_number(t, json_object_get(m, "b"));
 	lsb_table_number(t, json_object_get(m, "ratio"));
 	lsb_table_cell(t, "%s", lsb_show_interval(json_object_get(m, "ci95"), 0, shown));
-	lsb_table_cell(t, "%s%s%s", lsb_text_of(m, "verdict"), *reason ? ": " : "", reason);
+	if (*reason)
+		lsb_table_cell(t, "%s (%zu)", lsb_text_of(m, "verdict"), number_of(reasons, reason));
+	else
+		lsb_table_cell(t, "%s", lsb_text_of(m, "verdict"));
 }
 
 static void add_verdicts(const json_t *comparison, int is_markdown, struct lsb_text *to)
 {
 	static const char *const titles[] = { "comparison", "metric", "A", "B", "B / A", "95 %", "B is" };
 	struct lsb_table t = lsb_table_open(titles, LSB_COUNT(titles));
-	const json_t *pair;
+	json_t *reasons = json_array();
+	const json_t *pair, *reason;
 	const char *metric;
 	json_t *m;
 	size_t i;
@@ -154,11 +172,14 @@ static void add_verdicts(const json_t *comparison, int is_markdown, struct lsb_t
 
 		json_object_foreach(json_object_get(pair, "metrics"), metric, m)
 		{
-			add_row(&t, what, metric, m);
+			add_row(&t, what, metric, m, reasons);
 			what = "";
 		}
 	}
 	lsb_table_show(&t, is_markdown, to);
+	json_array_foreach(reasons, i, reason) lsb_text_add(to, is_markdown ? "- (%zu) %s\n" : "  (%zu) %s\n",
+							    i + 1, json_string_value(reason));
+	json_decref(reasons);
 }
 
 /* Whether the pair has a verdict of this name for some metric. */

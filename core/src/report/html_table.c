@@ -75,8 +75,8 @@ void lsb_html_row(const struct lsb_page *page, const json_t *point, int is_ancho
 		     lsb_text_of(point, "id"), lsb_text_of(point, "label"), lsb_text_of(point, "id"));
 	json_array_foreach(json_object_get(point, "flags"), i, flag)
 	{
-		lsb_html_add(page->to, "%s<a class=\"flag\" href=\"#flags\">%s</a>", i ? " " : "<br>",
-			     json_string_value(flag));
+		lsb_text_add(page->to, i ? " " : "<br>");
+		lsb_html_add(page->to, "<a class=\"flag\" href=\"#flags\">%s</a>", json_string_value(flag));
 	}
 	lsb_text_add(page->to, "</th>");
 }

@@ -67,7 +67,8 @@ static struct lsb_table load_table(const json_t *summary, int is_wide)
 	lsb_table_column(&t, is_wide ? "Offered (1/s)" : "offered");
 	for (i = 0; i < LSB_COUNT(columns); i++)
 		lsb_table_column(&t, is_wide ? columns[i].words : columns[i].short_words);
-	lsb_table_column(&t, is_wide ? "Limits" : "limits");
+	if (is_wide)
+		lsb_table_column(&t, "Limits");
 	lsb_table_column(&t, is_wide ? "Kept" : "kept");
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
@@ -80,7 +81,8 @@ static struct lsb_table load_table(const json_t *summary, int is_wide)
 		lsb_table_cell(&t, "%s", rate > 0 ? lsb_show(rate, shown) : "-");
 		for (size_t k = 0; k < LSB_COUNT(columns); k++)
 			metric_cell(&t, lsb_metric(point, columns[k].metric), columns[k].is_share, is_wide);
-		limits_cell(&t, slo);
+		if (is_wide)
+			limits_cell(&t, slo);
 		lsb_table_cell(&t, "%s (%.4g %%)", json_is_true(met) ? "yes" : "no",
 			       lsb_number(slo, "share") * 100);
 	}
@@ -167,7 +169,7 @@ static void add_html(const struct lsb_page *page)
 
 const struct lsb_section lsb_section_load = {
 	.title = "Load and limits",
-	.hint = "shares of requests that keep them; latencies in s",
+	.hint = "shares of requests that keep the limits, which report.md tells; latencies in s",
 	.anchor = "load",
 	.link = "Load and limits",
 	.is_there = is_there,

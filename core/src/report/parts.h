@@ -131,8 +131,11 @@ extern const struct lsb_definition lsb_flag_definitions[];
 
 enum { LSB_LABEL_WIDTH = 22 };
 
-/* A label cut to the width of its column. */
-const char *lsb_text_cut(const char *text, char out[LSB_LABEL_WIDTH + 1]);
+/*
+ * `text` in at most `width` (5 or more) characters, malloc'ed; NULL without memory. What is too long
+ * loses its middle: labels of one case differ at their ends.
+ */
+char *lsb_text_cut(const char *text, size_t width);
 /* `text` in lines of at most 110 columns, the later ones indented. */
 void lsb_text_wrapped(struct lsb_text *to, const char *text, size_t indent);
 void lsb_text_summary(const json_t *summary, struct lsb_text *to);

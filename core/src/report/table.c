@@ -62,9 +62,10 @@ void lsb_table_metric(struct lsb_table *t, const json_t *metric, int is_wide)
 void lsb_table_point(struct lsb_table *t, const json_t *point, int is_wide)
 {
 	const char *label = lsb_text_of(point, "label");
-	char shown[LSB_LABEL_WIDTH + 1];
+	char *cut = is_wide ? NULL : lsb_text_cut(label, LSB_LABEL_WIDTH);
 
-	lsb_table_cell(t, "%s", is_wide ? label : lsb_text_cut(label, shown));
+	lsb_table_cell(t, "%s", cut ? cut : label);
+	free(cut);
 }
 
 void lsb_table_fill(struct lsb_table *t)

@@ -9,18 +9,28 @@
 
 enum { WIDTH = 110, SENTENCES_SHOWN = 7, ADVICE_SHOWN = 5 };
 
-const char *lsb_text_cut(const char *text, char out[LSB_LABEL_WIDTH + 1])
+/* The byte at which character `n` of UTF-8 text begins. */
+static size_t byte_of(const char *text, size_t n)
 {
-	size_t end = strlen(text);
+	size_t at = 0;
 
-	if (end > LSB_LABEL_WIDTH) {
-		end = LSB_LABEL_WIDTH;
-		while (end && ((unsigned char)text[end] & 0xC0) == 0x80)
-			end--; /* not inside a character */
-	}
-	memcpy(out, text, end);
-	out[end] = '\0';
-	return out;
+	for (; text[at]; at++)
+		if (((unsigned char)text[at] & 0xC0) != 0x80 && n-- == 0)
+			break;
+	return at;
+}
+
+char *lsb_text_cut(const char *text, size_t width)
+{
+	const size_t head = (width - 2) / 2, tail = width - 2 - head;
+	size_t characters = 0;
+
+	for (const char *at = text; *at; at++)
+		characters += ((unsigned char)*at & 0xC0) != 0x80;
+	if (characters <= width)
+		return lsb_format("%s", text);
+	return lsb_format("%.*s..%s", (int)byte_of(text, head), text,
+			  text + byte_of(text, characters - tail));
 }
 
 void lsb_text_wrapped(struct lsb_text *to, const char *text, size_t indent)

@@ -112,7 +112,8 @@ void lsb_derive_check(const struct lsb_source *source, const struct lsb_case *c,
 			     "max_reps = %u is below reps = %u", p->max_reps, p->reps);
 	if (p->stall_timeout_ns > p->timeout_ns)
 		lsb_diagnose(source->diag, place_of(source, c, "stall_timeout"),
-			     "stall_timeout is longer than timeout, so it would never be reached");
+			     "stall_timeout is longer than timeout, so it would never be reached (set it at "
+			     "most as long)");
 	if (p->hosts && p->n_hosts < p->nodes)
 		lsb_diagnose(source->diag, place_of(source, c, "hosts"),
 			     "the hosts take %zu ranks, nodes = %u (write NAME:N to place N ranks on a host)",
