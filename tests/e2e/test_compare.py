@@ -57,6 +57,42 @@ class Test(Case):
         self.assertIn("| pipe nodes=1 | run_s |", out)
         self.assertIn(f"- lsbench differs: {digest[:12]} and {'0' * 12}", out)
 
+    def folder_with_scores(self, name, source, change):
+        """A copy of `source` in which other tokens were answered, and scores are change(request's number) higher."""
+        folder = self.folder / name
+        shutil.copytree(source, folder)
+        lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+        for line in lines[1:]:
+            line["outputs_sha256"] = "0" * 64
+            for request in (r for rank in line["ranks"] for r in rank.get("requests", [])):
+                request["ids"][-1] += 1
+                request["scores"]["rouge1"] += change(request["i"])
+        (folder / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return folder
+
+    def test_other_answers_of_two_folders_are_judged_by_their_scores_with_an_interval(self):
+        self.run_suite(suite("[case one]\nnodes = 1\n", reps=ROUNDS, prompts=8))
+        old = self.folder_with("old", lambda label, round_: 1.5 + 0.001 * round_)
+        new = self.folder_with("new", lambda label, round_: 1 + 0.001 * round_)
+        # by Student with 7 degrees of freedom: mean +- 2.364624 sd / sqrt(8)
+        for name, change, mean, half, word in (("worse", lambda i: -0.1 - 0.01 * (i % 2), -0.105, 0.0044688, "lower"),
+                                               ("alike", lambda i: 0.1 * (-1) ** i, 0, 0.0893744, "no difference seen")):
+            other = self.folder_with_scores(name, new, change)
+            comparison = self.compare(old, other, status=0)
+            (pair,) = comparison["pairs"]
+            answers = pair["answers"]
+            self.assertEqual((answers["compared"], answers["equal"]), (8, 0))
+            score = answers["scores"][0]
+            self.assertEqual((score["name"], score["n"], score["verdict"]), ("rouge1", 8, word))
+            self.assertAlmostEqual(score["difference"], mean, places=6)
+            for end, sign in zip(score["ci95"], (-1, 1)):
+                self.assertAlmostEqual(end, mean + sign * half, places=5)
+            self.assertEqual(comparison["verdicts"]["faster_but_other"], 1)
+            text = self.lsbench("compare", old, other).out
+            self.assertIn(f"B gives other answers than A to 8 of 8 requests; rouge1: {word}, ", text)
+            self.assertIn("B is faster but answers differently", text)
+        self.assertEqual(self.compare(old, new, status=0)["pairs"][0]["answers"], None)
+
     def test_points_of_one_folder_compare_by_factor_and_by_name(self):
         self.run_once()
         folder = self.folder_with("one", lambda label, round_: (0.5 if "nodes=2" in label else 1) + 0.001 * round_)

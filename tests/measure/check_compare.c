@@ -74,7 +74,7 @@ static json_t *compared(const struct lsb_compare_run *a, const struct lsb_compar
 static json_t *within(json_t *summary, const struct lsb_compare_options *options)
 {
 	json_t *header = header_of("1", "2"), *out;
-	const struct lsb_compare_run run = { "dir", header, summary };
+	const struct lsb_compare_run run = { "dir", header, summary, NULL };
 
 	out = compared(&run, NULL, options);
 	json_decref(header);
@@ -105,7 +105,7 @@ START_TEST(points_of_two_runs_pair_by_id_and_what_else_differs_is_told)
 	json_t *a = summary_of(point("01", "one", "nodes=1", 1.0), point("02", "one", "nodes=2", 1.0)),
 	       *b = summary_of(point("01", "renamed", "nodes=1", 1.3), point("03", "new", "", 1.0)),
 	       *ha = header_of("abc", "same"), *hb = header_of("def", "same"), *c, *differences;
-	const struct lsb_compare_run ra = { "a", ha, a }, rb = { "b", hb, b };
+	const struct lsb_compare_run ra = { "a", ha, a, NULL }, rb = { "b", hb, b, NULL };
 	const struct lsb_compare_options options = { .metrics = metrics, .n_metrics = 2 };
 
 	c = compared(&ra, &rb, &options);
@@ -131,7 +131,7 @@ END_TEST
 START_TEST(a_run_against_itself_shows_no_difference)
 {
 	json_t *a = summary_of(point("01", "one", "", 1.0), NULL), *h = header_of("abc", "same"), *c;
-	const struct lsb_compare_run run = { "a", h, a };
+	const struct lsb_compare_run run = { "a", h, a, NULL };
 	const struct lsb_compare_options options = { .metrics = metrics, .n_metrics = 2 };
 
 	c = compared(&run, &run, &options);
@@ -453,7 +453,7 @@ START_TEST(names_that_mean_nothing_are_refused)
 		    { { .first = "one", .second = "nobody", .metrics = metrics, .n_metrics = 1 },
 		      "no point or case is called 'nobody'" } };
 	json_t *summary = summary_of(point("01", "one", "", 1.0), NULL), *header = header_of("1", "2"), *out;
-	const struct lsb_compare_run run = { "dir", header, summary };
+	const struct lsb_compare_run run = { "dir", header, summary, NULL };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct lsb_error err = { 0 };

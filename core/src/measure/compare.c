@@ -9,6 +9,7 @@
 #include "measure/compare_parts.h"
 #include "measure/launch_measure.h"
 #include "measure/look.h"
+#include "measure/outputs.h"
 #include "measure/scaling.h"
 #include "measure/summary.h"
 #include "measure/verdict.h"
@@ -92,6 +93,18 @@ static json_t *equal_outputs(const struct lsb_pair *pair)
 	return *a && *b ? json_boolean(strcmp(a, b) == 0) : json_null();
 }
 
+/* What is known of answers that are not equal, `quality` of docs/compare.md; JSON null elsewhere. New
+ * reference. */
+static json_t *answers_beside(const struct lsb_pair *pair, const struct lsb_compare_run *a,
+			      const struct lsb_compare_run *b, const json_t *equal)
+{
+	const struct lsb_outputs_side mine = { b->header, b->launches, pair->b },
+				      theirs = { a->header, a->launches, pair->a };
+	json_t *answers = json_is_false(equal) ? lsb_outputs_pair(&mine, &theirs) : NULL;
+
+	return answers ? answers : json_null();
+}
+
 /* --- verdicts ---------------------------------------------------------------------------- */
 
 /* What has no verdict, whatever was measured; it counts in no family. */
@@ -151,7 +164,7 @@ static double cost_ratio(const struct lsb_verdict *v)
 }
 
 struct tally {
-	json_int_t faster, slower, none, unknown, failing, differing, broken;
+	json_int_t faster, slower, none, unknown, failing, differing, broken, other;
 };
 
 static void count_verdict(const struct lsb_verdict *v, double threshold, struct tally *t)
@@ -196,66 +209,39 @@ static json_t *side_json(const json_t *point)
 			 "launches", json_object_get(point, "launches"));
 }
 
-static json_t *pair_json(const struct lsb_pair *pair, const char *axis, struct tally *tally)
+/* `a`, `b`: the runs that the points are of; `same_data`: these asked the same files. */
+static json_t *pair_json(const struct lsb_pair *pair, const struct lsb_compare_run *a,
+			 const struct lsb_compare_run *b, int same_data, const char *axis,
+			 struct tally *tally)
 {
-	json_t *why = confounded(pair, axis), *outputs = equal_outputs(pair);
+	json_t *why = confounded(pair, axis), *outputs = same_data ? equal_outputs(pair) : json_null();
+	json_t *answers = answers_beside(pair, a, b, outputs);
 
 	tally->differing += json_is_false(outputs);
 	tally->broken +=
 		strcmp(text(pair->a, "status"), "ok") == 0 && strcmp(text(pair->b, "status"), "failed") == 0;
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:{}}", "what", pair->what, "a", side_json(pair->a), "b",
-			 side_json(pair->b), "confounded", why ? why : json_null(), "outputs_equal", outputs,
-			 "metrics");
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:{}}", "what", pair->what, "a", side_json(pair->a),
+			 "b", side_json(pair->b), "confounded", why ? why : json_null(), "outputs_equal",
+			 outputs, "answers", answers, "metrics");
 }
 
-/* The "pairs" of the comparison, and what they come to. */
-static int judge(const struct lsb_pairs *pairs, const struct lsb_compare_options *options, int same_run,
-		 json_t *out, struct lsb_error *err)
+/* Pairs of which some metric is faster and the answers are other ones, as good as they may be. */
+static json_int_t count_other(const json_t *pairs)
 {
-	struct lsb_verdict *verdicts = calloc(pairs->n + 1, sizeof(*verdicts));
-	json_t *list = json_array();
-	struct tally tally = { 0 };
-	size_t n_axis = options->axis ? strcspn(options->axis, "=") : 0;
-	char *axis = options->axis ? strndup(options->axis, n_axis) : NULL;
-	int rc = LSB_OK;
+	const json_t *pair, *metric;
+	json_int_t n = 0;
+	const char *name;
+	size_t i;
 
-	json_object_set_new(out, "pairs", list);
-	if (!verdicts || (options->axis && !axis))
-		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu comparisons", pairs->n);
-	for (size_t i = 0; i < pairs->n && rc == LSB_OK; i++)
-		json_array_append_new(list, pair_json(&pairs->list[i], axis, &tally));
-	for (size_t k = 0; k < options->n_metrics && rc == LSB_OK; k++) {
-		judge_metric(pairs, options->metrics[k], same_run, axis, verdicts);
-		for (size_t i = 0; i < pairs->n; i++) {
-			if (is_foreign(&pairs->list[i], options, k))
-				continue;
-			json_object_set_new(json_object_get(json_array_get(list, i), "metrics"),
-					    options->metrics[k],
-					    metric_json(&pairs->list[i], options->metrics[k], &verdicts[i]));
-			count_verdict(&verdicts[i], options->threshold, &tally);
-		}
+	json_array_foreach(pairs, i, pair)
+	{
+		int is_faster = 0;
+
+		json_object_foreach(json_object_get(pair, "metrics"), name, metric) is_faster |=
+			lsb_look_is(metric, "verdict", "faster");
+		n += is_faster && json_is_false(json_object_get(pair, "outputs_equal"));
 	}
-	json_object_set_new(out, "verdicts",
-			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "faster", tally.faster, "slower",
-				      tally.slower, "no_difference", tally.none, "unknown", tally.unknown,
-				      "slower_beyond_threshold", tally.failing, "outputs_differ",
-				      tally.differing, "broken", tally.broken));
-	json_object_set_new(out, "threshold", json_real(options->threshold));
-	free(axis);
-	free(verdicts);
-	return rc;
-}
-
-/* --- what else differs ---------------------------------------------------------------------- */
-
-static void add_difference(json_t *differences, const char *what, const json_t *a, const json_t *b)
-{
-	if (a && b && json_equal(a, b))
-		return;
-	if (!a && !b)
-		return;
-	json_array_append_new(differences, json_pack("{s:s, s:O, s:O}", "what", what, "a",
-						     a ? a : json_null(), "b", b ? b : json_null()));
+	return n;
 }
 
 /* {file: digest} of both runs: by the file's name, as folders are of no matter. */
@@ -272,6 +258,78 @@ static const json_t *digest_of(const json_t *files, const char *path)
 			return value;
 	}
 	return NULL;
+}
+
+/* No data file that both name is another one: requests of equal number are of equal text. */
+static int ask_the_same(const struct lsb_compare_run *a, const struct lsb_compare_run *b)
+{
+	const json_t *files = json_object_get(json_object_get(a->header, "provenance"), "data");
+	const json_t *others = json_object_get(json_object_get(b->header, "provenance"), "data");
+	const char *path;
+	json_t *digest;
+
+	json_object_foreach((json_t *)(uintptr_t)files, path, digest)
+	{
+		const json_t *other = digest_of(others, path);
+
+		if (other && !json_equal(other, digest))
+			return 0;
+	}
+	return 1;
+}
+
+/* The "pairs" of the comparison, and what they come to. */
+static int judge(const struct lsb_pairs *pairs, const struct lsb_compare_options *options,
+		 const struct lsb_compare_run *a, const struct lsb_compare_run *b, json_t *out,
+		 struct lsb_error *err)
+{
+	const int same_run = a == b, same_data = same_run || ask_the_same(a, b);
+	struct lsb_verdict *verdicts = calloc(pairs->n + 1, sizeof(*verdicts));
+	json_t *list = json_array();
+	struct tally tally = { 0 };
+	size_t n_axis = options->axis ? strcspn(options->axis, "=") : 0;
+	char *axis = options->axis ? strndup(options->axis, n_axis) : NULL;
+	int rc = LSB_OK;
+
+	json_object_set_new(out, "pairs", list);
+	if (!verdicts || (options->axis && !axis))
+		rc = lsb_fail(err, LSB_ENOMEM, 0, "no memory for %zu comparisons", pairs->n);
+	for (size_t i = 0; i < pairs->n && rc == LSB_OK; i++)
+		json_array_append_new(list, pair_json(&pairs->list[i], a, b, same_data, axis, &tally));
+	for (size_t k = 0; k < options->n_metrics && rc == LSB_OK; k++) {
+		judge_metric(pairs, options->metrics[k], same_run, axis, verdicts);
+		for (size_t i = 0; i < pairs->n; i++) {
+			if (is_foreign(&pairs->list[i], options, k))
+				continue;
+			json_object_set_new(json_object_get(json_array_get(list, i), "metrics"),
+					    options->metrics[k],
+					    metric_json(&pairs->list[i], options->metrics[k], &verdicts[i]));
+			count_verdict(&verdicts[i], options->threshold, &tally);
+		}
+	}
+	tally.other = count_other(list);
+	json_object_set_new(out, "verdicts",
+			    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "faster", tally.faster,
+				      "slower", tally.slower, "no_difference", tally.none, "unknown",
+				      tally.unknown, "slower_beyond_threshold", tally.failing,
+				      "outputs_differ", tally.differing, "faster_but_other", tally.other,
+				      "broken", tally.broken));
+	json_object_set_new(out, "threshold", json_real(options->threshold));
+	free(axis);
+	free(verdicts);
+	return rc;
+}
+
+/* --- what else differs ---------------------------------------------------------------------- */
+
+static void add_difference(json_t *differences, const char *what, const json_t *a, const json_t *b)
+{
+	if (a && b && json_equal(a, b))
+		return;
+	if (!a && !b)
+		return;
+	json_array_append_new(differences, json_pack("{s:s, s:O, s:O}", "what", what, "a",
+						     a ? a : json_null(), "b", b ? b : json_null()));
 }
 
 static void add_files(json_t *differences, const char *kind, const json_t *a, const json_t *b)
@@ -370,7 +428,7 @@ int lsb_compare_runs(const struct lsb_compare_run *a, const struct lsb_compare_r
 	else
 		rc = lsb_pairs_of_names(a->summary, options->first, options->second, &pairs, err);
 	if (rc == LSB_OK)
-		rc = judge(&pairs, options, !b, comparison, err);
+		rc = judge(&pairs, options, a, b ? b : a, comparison, err);
 	lsb_pairs_free(&pairs);
 	json_decref(only_a);
 	json_decref(only_b);

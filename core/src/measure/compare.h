@@ -15,10 +15,13 @@
 
 #include "lsbench/types.h"
 
-/* A run: its results folder, the journal's first line, and its summary (docs/summary.md). Borrowed. */
+/*
+ * A run: its results folder, the journal's first line, its summary (docs/summary.md)
+ * and its launches, whose answers are compared where they differ. Borrowed.
+ */
 struct lsb_compare_run {
 	const char *name;
-	const json_t *header, *summary;
+	const json_t *header, *summary, *launches;
 };
 
 struct lsb_compare_options {

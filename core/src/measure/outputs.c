@@ -189,8 +189,8 @@ static const json_t **matched(const struct answers *a, const struct answers *b, 
  * An entry of "comparisons" (docs/summary.md) without what it is against; NULL where there is none. New
  * reference.
  */
-static json_t *compare_points(const json_t *entry, const json_t *other, const json_t *point,
-			      const json_t *baseline, const json_t *launches)
+static json_t *compare_points(const json_t *entry, const json_t *other, const struct lsb_outputs_side *side,
+			      const struct lsb_outputs_side *baseline)
 {
 	const size_t n = count_of(entry, "prompts"), n_theirs = count_of(other, "prompts");
 	const size_t distinct = n == n_theirs ? n : count_of(entry, "distinct");
@@ -198,15 +198,16 @@ static json_t *compare_points(const json_t *entry, const json_t *other, const js
 	const json_t **theirs_matched;
 	json_t *out = NULL;
 
-	if (!distinct || !is_comparable(entry, other, point))
+	if (!distinct || !is_comparable(entry, other, side->point))
 		return NULL;
-	mine = answers_of(some_launch(launches, lsb_look_text(point, "id")), n);
-	theirs = answers_of(some_launch(launches, lsb_look_text(baseline, "id")), n_theirs);
+	mine = answers_of(some_launch(side->launches, lsb_look_text(side->point, "id")), n);
+	theirs = answers_of(some_launch(baseline->launches, lsb_look_text(baseline->point, "id")), n_theirs);
 	theirs_matched = matched(&mine, &theirs, distinct);
 	if (mine.requests && theirs_matched)
 		out = compare_answers(mine.requests, theirs_matched, n);
 	if (out) {
-		json_object_set_new(out, "equality_due", json_boolean(is_equality_due(point, baseline)));
+		json_object_set_new(out, "equality_due",
+				    json_boolean(is_equality_due(side->point, baseline->point)));
 		json_object_set_new(out, "scores",
 				    json_is_true(json_object_get(out, "is_equal"))
 					    ? json_array()
@@ -232,17 +233,16 @@ static const json_t *entry_of(const json_t *header, const char *id)
 	return NULL;
 }
 
-json_t *lsb_outputs_pair(const json_t *header, const json_t *launches, const json_t *point,
-			 const json_t *baseline)
+json_t *lsb_outputs_pair(const struct lsb_outputs_side *mine, const struct lsb_outputs_side *baseline)
 {
-	const json_t *entry = entry_of(header, lsb_look_text(point, "id"));
-	const json_t *other = entry_of(header, lsb_look_text(baseline, "id"));
+	const json_t *entry = entry_of(mine->header, lsb_look_text(mine->point, "id"));
+	const json_t *other = entry_of(baseline->header, lsb_look_text(baseline->point, "id"));
 
 	/* launches that differ among themselves are nobody's answers */
-	if (!entry || !other || !*lsb_look_text(json_object_get(point, "outputs"), "sha256") ||
-	    !*lsb_look_text(json_object_get(baseline, "outputs"), "sha256"))
+	if (!entry || !other || !*lsb_look_text(json_object_get(mine->point, "outputs"), "sha256") ||
+	    !*lsb_look_text(json_object_get(baseline->point, "outputs"), "sha256"))
 		return NULL;
-	return compare_points(entry, other, point, baseline, launches);
+	return compare_points(entry, other, mine, baseline);
 }
 
 /* The flag that other tokens raise, if any. */
@@ -314,7 +314,9 @@ void lsb_outputs_compare(const json_t *header, json_t *summary, const json_t *la
 
 			if (!baseline || is_listed(list, id))
 				continue;
-			comparison = lsb_outputs_pair(header, launches, point, baseline);
+			comparison =
+				lsb_outputs_pair(&(struct lsb_outputs_side){ header, launches, point },
+						 &(struct lsb_outputs_side){ header, launches, baseline });
 			if (comparison && k == 0)
 				add_equal_batch(outputs, comparison);
 			if (comparison && baseline != point) {

@@ -18,12 +18,17 @@ void lsb_outputs_add(json_t *point, const json_t *launches);
  */
 void lsb_outputs_compare(const json_t *header, json_t *summary, const json_t *launches);
 
+/* A point with the run that it is of. */
+struct lsb_outputs_side {
+	const json_t *header, *launches, *point;
+};
+
 /*
- * The same of any two points of one run: an entry of "comparisons" without what it is
- * against, or NULL where they were not asked the same. New reference.
+ * The same of any two points, of one run or of two that asked the same data: an entry
+ * of "comparisons" without what it is against, or NULL where they were not asked the
+ * same. New reference.
  */
-json_t *lsb_outputs_pair(const json_t *header, const json_t *launches, const json_t *point,
-			 const json_t *baseline);
+json_t *lsb_outputs_pair(const struct lsb_outputs_side *mine, const struct lsb_outputs_side *baseline);
 
 /* "rouge1: lower, -0.012 [-0.02, -0.003] on average" of a comparison with other tokens, into `to`. */
 void lsb_outputs_say_quality(const json_t *comparison, char *to, size_t bytes);

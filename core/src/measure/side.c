@@ -71,9 +71,10 @@ static void drop_absent(json_t *pair)
 	}
 }
 
-static json_t *compare(const json_t *header, const json_t *summary, const char *axis, const json_t *names)
+static json_t *compare(const json_t *header, const json_t *summary, const json_t *launches, const char *axis,
+		       const json_t *names)
 {
-	const struct lsb_compare_run run = { "", header, summary };
+	const struct lsb_compare_run run = { "", header, summary, launches };
 	const size_t n = json_array_size(names);
 	const char **metrics = calloc(n + 1, sizeof(*metrics));
 	const struct lsb_compare_options options = { .axis = axis, .metrics = metrics, .n_metrics = n };
@@ -96,24 +97,6 @@ static json_t *compare(const json_t *header, const json_t *summary, const char *
 	return out;
 }
 
-/* Where answers are other ones, whether they are as good. */
-static void add_quality(json_t *side, const json_t *header, const json_t *summary, const json_t *launches)
-{
-	json_t *pair;
-	size_t i;
-
-	json_array_foreach(json_object_get(side, "pairs"), i, pair)
-	{
-		const json_t *b = lsb_summary_point(summary, lsb_look_text(json_object_get(pair, "b"), "id")),
-			     *a = lsb_summary_point(summary, lsb_look_text(json_object_get(pair, "a"), "id"));
-		json_t *answers = json_is_false(json_object_get(pair, "outputs_equal"))
-					  ? lsb_outputs_pair(header, launches, b, a)
-					  : NULL;
-
-		json_object_set_new(pair, "answers", answers ? answers : json_null());
-	}
-}
-
 json_t *lsb_side_by_side(const json_t *header, const json_t *summary, const json_t *launches)
 {
 	const char *axis = lsb_look_text(header, "compare");
@@ -122,9 +105,8 @@ json_t *lsb_side_by_side(const json_t *header, const json_t *summary, const json
 	if (!*axis)
 		return json_null();
 	names = metric_names(summary);
-	out = compare(header, summary, axis, names);
+	out = compare(header, summary, launches, axis, names);
 	json_decref(names);
-	add_quality(out, header, summary, launches);
 	return out ? out : json_null();
 }
 

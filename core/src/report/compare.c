@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "measure/outputs.h"
 #include "report/parts.h"
 
 const char *const lsb_compare_headline[] = { "tokens_per_s", "ttft_p50_s", "tpot_p50_s", "latency_s",
@@ -34,8 +35,10 @@ int lsb_compare_folders(const char *a, const char *b, const struct lsb_compare_o
 	if (rc == LSB_OK && b)
 		rc = lsb_report_open(b, &sources[1], err);
 	if (rc == LSB_OK) {
-		runs[0] = (struct lsb_compare_run){ a, sources[0].header, sources[0].summary };
-		runs[1] = (struct lsb_compare_run){ b, sources[1].header, sources[1].summary };
+		runs[0] = (struct lsb_compare_run){ a, sources[0].header, sources[0].summary,
+						    sources[0].launches };
+		runs[1] = (struct lsb_compare_run){ b, sources[1].header, sources[1].summary,
+						    sources[1].launches };
 		rc = lsb_compare_runs(&runs[0], b ? &runs[1] : NULL, options, out, err);
 	} else if (rc != LSB_ENOMEM) {
 		rc = err->code = LSB_EIO; /* whatever is wrong with a results folder is a matter of results */
@@ -66,6 +69,9 @@ static void add_counts(const json_t *comparison, struct lsb_text *to)
 			     counts[i][1]);
 	if (differ > 0)
 		lsb_text_add(to, "; %.0f answer%s otherwise", differ, differ > 1 ? "" : "s");
+	if (lsb_number(verdicts, "faster_but_other") > 0)
+		lsb_text_add(to, "; %.0f faster but answering differently",
+			     lsb_number(verdicts, "faster_but_other"));
 	if (lsb_number(verdicts, "broken") > 0)
 		lsb_text_add(to, "; %.0f that went well in A failed in B", lsb_number(verdicts, "broken"));
 	if (lsb_number(comparison, "threshold") > 0)
@@ -196,6 +202,23 @@ static int has_verdict(const json_t *pair, const char *verdict)
 	return 0;
 }
 
+/* B's answers are other ones: how many, and whether they are as good. */
+static void add_answers(const json_t *pair, const char *bullet, struct lsb_text *to)
+{
+	const json_t *answers = json_object_get(pair, "answers");
+	char quality[256] = "what they were is not in the journals";
+
+	if (json_is_object(answers))
+		lsb_outputs_say_quality(answers, quality, sizeof(quality));
+	lsb_text_add(to, "%s%s: B gives other answers than A", bullet, lsb_text_of(pair, "what"));
+	if (json_is_object(answers))
+		lsb_text_add(to, " to %.0f of %.0f requests",
+			     lsb_number(answers, "compared") - lsb_number(answers, "equal"),
+			     lsb_number(answers, "compared"));
+	lsb_text_add(to, "; %s%s\n", quality,
+		     has_verdict(pair, "faster") ? ". B is faster but answers differently" : "");
+}
+
 /* Status and flags of a point, once for all pairs that it is in. */
 static void add_flags(const json_t *side, const char *which, const char *bullet, json_t *seen,
 		      struct lsb_text *to)
@@ -237,10 +260,7 @@ static void add_remarks(const json_t *comparison, const char *bullet, struct lsb
 				     "%s%s: no verdict, the points differ in more than what is asked: %s\n",
 				     bullet, what, lsb_text_of(pair, "confounded"));
 		if (json_is_false(json_object_get(pair, "outputs_equal")))
-			lsb_text_add(to, "%s%s: B gives other answers than A%s\n", bullet, what,
-				     has_verdict(pair, "faster")
-					     ? "; being faster is worth nothing until that is understood"
-					     : "");
+			add_answers(pair, bullet, to);
 		add_flags(json_object_get(pair, "a"), within ? "" : "A: ", bullet, seen, to);
 		add_flags(json_object_get(pair, "b"), within ? "" : "B: ", bullet, seen, to);
 	}
