@@ -103,6 +103,11 @@ class Test(Fixture):
         self.assertEqual(len(digests), 1)
         self.assertEqual(len(self.points()), 3)
 
+    def test_a_rank_has_time_to_free_everything_once_all_results_have_come(self):
+        self.run_suite(self.suite("[case slow]\nnodes = 2\nbackend.close_time = 4s\n", "h1, h2"))
+        point = self.points()["slow"]
+        self.assertEqual(point["status"], "ok", point["reason"])
+
     def test_rank_killed_is_named_with_its_signal(self):
         self.run_suite(self.suite("[case sick]\nnodes = 2\nbackend.fail_rank = 1\nbackend.kill_at_step = 3\n"
                                   "[case healthy]\nnodes = 2\n", "h1, h2"), status=1)

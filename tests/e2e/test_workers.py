@@ -48,6 +48,11 @@ class Test(harness.Case):
         self.assertRegex(points["slow"]["reason"], r"rank [01].*signal 9")
         self.assertEqual(points["healthy"]["status"], "ok")
 
+    def test_a_rank_has_time_to_free_everything_once_all_results_have_come(self):
+        self.run_suite(harness.suite("[case slow]\nnodes = 2\nreps = 1\nbackend.close_time = 4s\n"))
+        point = self.points()["slow"]
+        self.assertEqual(point["status"], "ok", point["reason"])
+
     def test_one_failed_launch_of_many_is_no_success(self):
         run = self.start(harness.suite("[case slow]\nnodes = 2\nreps = 2\nbackend.step_time = 20ms\n", max_new=50))
         os.kill(run.until(run.ranks, "ranks")[0], signal.SIGKILL)

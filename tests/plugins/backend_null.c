@@ -31,7 +31,7 @@ enum { BOS = 256, EOS = 257, LEAST_VOCABULARY = 258, COUNTERS = 2 };
 #define FAKE_BIT ((uintptr_t)1 << 62)
 
 struct null_options {
-	uint64_t step_ns, layer_ns, token_ns, slow_ns;
+	uint64_t step_ns, layer_ns, token_ns, slow_ns, close_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
 	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices, slow_rank;
 	uint32_t mode, mem, async, profile, kill_at_peaks, reserved;
@@ -94,6 +94,7 @@ static const struct lsb_option options[] = {
 	       "the rank that the six options above are meant for; -1: all"),
 	NUMBER("devices", devices, 0, 64, "0",
 	       "accelerators that each host pretends to have, given out by the rank on it; 0: none"),
+	TIME("close_time", close_ns, "what a rank takes to close the backend when all is done"),
 	TIME("slow_time", slow_ns, "more time of each step of rank slow_rank, between its layers"),
 	NUMBER("slow_rank", slow_rank, -1, 1 << 20, "-1", "the slow one; -1: none"),
 	{ 0 },
@@ -616,6 +617,8 @@ static void null_close(struct lsb_backend *b)
 	if (!b)
 		return;
 	host = b->host;
+	if (!(b->place.flags & LSB_PLACE_VOCABULARY))
+		pass_time(b, b->options->close_ns);
 	if (b->has_thread) {
 		pthread_mutex_lock(&b->lock);
 		b->quit = 1;

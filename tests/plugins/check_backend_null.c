@@ -10,7 +10,7 @@ enum { LAYERS = 12, HIDDEN = 64, VOCABULARY = 258, SLOTS = 4, CONTEXT = 64, STEP
 
 /* As in backend_null.c; the descriptor's options_size guards against drift. */
 struct null_options {
-	uint64_t step_ns, layer_ns, token_ns, slow_ns;
+	uint64_t step_ns, layer_ns, token_ns, slow_ns, close_ns;
 	int64_t layers, hidden, vocabulary, eos_every;
 	int64_t fail_at, hang_at, exit_at, kill_at, stop_at, fail_rank, devices, slow_rank;
 	uint32_t mode, mem, async, profile, kill_at_peaks, reserved;

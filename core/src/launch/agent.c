@@ -28,7 +28,7 @@
 enum {
 	DIAL_MS = 10000,    /* less than the controller waits, which so hears why */
 	SILENCE_MS = 15000, /* of the controller, who PINGs every second */
-	GRACE_MS = 1000,    /* from QUIT to SIGTERM, and on to SIGKILL */
+	GRACE_MS = 1000,    /* from a QUIT that is not "done" to SIGTERM, and on to SIGKILL */
 	FAREWELL_MS = 3000, /* for the last frames to arrive */
 	LOG_LINE_MAX = 4096,
 	CHANNEL_FROM = 64, /* clear of descriptors that launchers pass on by number */
@@ -45,7 +45,8 @@ struct agent {
 	siginfo_t how;
 	int is_lost; /* the controller is gone: there is nobody to tell */
 	uint64_t heard_ns, ending_ns;
-	int ending_step; /* 1: QUIT passed on, 2: SIGTERM sent, 3: SIGKILL sent */
+	uint64_t patience_ms; /* from QUIT to SIGTERM */
+	int ending_step;      /* 1: QUIT passed on, 2: SIGTERM sent, 3: SIGKILL sent */
 	char line[LOG_LINE_MAX];
 	size_t line_bytes;
 };
@@ -104,24 +105,29 @@ static void send_up_json(struct agent *a, enum lsb_frame_type type, json_t *obje
 
 /* --- the rank's end --- */
 
-static void begin_ending(struct agent *a)
+static void begin_ending(struct agent *a, const char *quit, size_t length)
 {
 	if (a->ending_step)
 		return;
 	a->ending_step = 1;
 	a->ending_ns = lsb_now_ns();
+	a->patience_ms = lsb_quit_is_done(quit, length) ? LSB_DONE_GRACE_MS : GRACE_MS;
 	if (a->channel >= 0)
-		(void)send_frame(a->channel, &a->sent_down, LSB_FRAME_QUIT, "{}", 2);
+		(void)send_frame(a->channel, &a->sent_down, LSB_FRAME_QUIT, quit, length);
 }
 
 /* SIGTERM, SIGKILL: each when what came before was not enough. */
 static void enforce(struct agent *a, uint64_t now)
 {
+	uint64_t passed_ms, patience_ms;
+
 	if (a->is_lost)
-		begin_ending(a);
+		begin_ending(a, "{}", 2);
 	if (!a->ending_step || a->ended)
 		return;
-	if (a->ending_step < 3 && now - a->ending_ns > (uint64_t)a->ending_step * GRACE_MS * MS) {
+	passed_ms = (now - a->ending_ns) / MS;
+	patience_ms = a->is_lost ? GRACE_MS : a->patience_ms; /* a controller that hangs up has none left */
+	if (a->ending_step < 3 && passed_ms > patience_ms + (a->ending_step - 1) * (uint64_t)GRACE_MS) {
 		a->ending_step++;
 		(void)kill(a->ending_step == 3 ? -a->pid : a->pid, a->ending_step == 3 ? SIGKILL : SIGTERM);
 	}
@@ -161,7 +167,7 @@ static int take_from_controller(void *user, enum lsb_frame_type type, const char
 	if (type == LSB_FRAME_PING)
 		return LSB_OK;
 	if (type == LSB_FRAME_QUIT) {
-		begin_ending(a);
+		begin_ending(a, payload, length);
 		return LSB_OK;
 	}
 	if (type != LSB_FRAME_JOB && type != LSB_FRAME_ADDRESSES && type != LSB_FRAME_START &&

@@ -16,8 +16,7 @@
 enum {
 	TICK_MS = 50,
 	PROGRESS_MS = 250,
-	DONE_GRACE_MS = 10000, /* to free everything after a result */
-	SUSPENDED_MS = 2000,   /* a tick so late means that the controller itself was stopped */
+	SUSPENDED_MS = 2000, /* a tick so late means that the controller itself was stopped */
 	PING_MS = 1000,
 };
 
@@ -141,7 +140,7 @@ static void quit_all(struct running *l)
 {
 	if (l->quit_sent)
 		return;
-	send_all(l, LSB_FRAME_QUIT, "{}");
+	send_all(l, LSB_FRAME_QUIT, l->ending == ENDING_DONE ? LSB_QUIT_DONE : "{}");
 	l->quit_sent = 1;
 }
 
@@ -204,7 +203,7 @@ static void note_unended(struct running *l)
 		if (!l->ranks[i].ended && !rank_is_lost(&l->ranks[i]))
 			cause_note(l, &l->ranks[i], CAUSE_ABSENCE, LSB_ETIMEDOUT, LOG_RANK,
 				   "rank %d on %s did not end within %d s of its result", i,
-				   rank_host(&l->ranks[i]), DONE_GRACE_MS / 1000);
+				   rank_host(&l->ranks[i]), LSB_DONE_GRACE_MS / 1000);
 }
 
 /* QUIT, SIGTERM, SIGKILL: each when the one before was not enough. */
@@ -212,7 +211,7 @@ static void enforce(struct running *l, uint64_t now)
 {
 	const uint64_t passed_ms = (now - l->ending_ns) / MS;
 	const uint64_t step_ms = l->launcher->has_agents ? LSB_AGENTS_GRACE_MS : LSB_GRACE_MS;
-	const uint64_t grace_ms = l->ending == ENDING_DONE ? DONE_GRACE_MS : step_ms;
+	const uint64_t grace_ms = l->ending == ENDING_DONE ? LSB_DONE_GRACE_MS : step_ms;
 
 	if (l->cause.weight > CAUSE_CONSEQUENCE || passed_ms >= LSB_SETTLE_MS)
 		quit_all(l);

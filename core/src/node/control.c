@@ -67,8 +67,8 @@ void lsb_control_phase(struct lsb_control *c, const char *phase)
 	send_heartbeat(c);
 }
 
-/* The controller is gone or wants the end: tell the rank, and wait no longer than the grace period for it. */
-static void abandon(struct lsb_control *c, const struct lsb_error *why)
+/* The controller is gone or wants the end: tell the rank, and wait no longer than `patience_ms` for it. */
+static void abandon(struct lsb_control *c, const struct lsb_error *why, int patience_ms)
 {
 	struct pollfd stop = { .fd = c->stop_fd, .events = POLLIN };
 
@@ -78,7 +78,7 @@ static void abandon(struct lsb_control *c, const struct lsb_error *why)
 	pthread_cond_broadcast(&c->arrived);
 	pthread_mutex_unlock(&c->lock);
 	atomic_store(&c->status->cancelled, 1);
-	if (poll(&stop, 1, GRACE_MS) == 0)
+	if (poll(&stop, 1, patience_ms) == 0)
 		_exit(EXIT_ABANDONED);
 }
 
@@ -92,8 +92,10 @@ static int take_frame(struct lsb_control *c)
 	const int rc = lsb_channel_receive(&c->channel, GRACE_MS, &type, &payload, &length, &why);
 
 	if (rc || type == LSB_FRAME_QUIT) {
+		const int is_done = rc == LSB_OK && lsb_quit_is_done(payload, length);
+
 		free(payload);
-		abandon(c, &why);
+		abandon(c, &why, is_done ? LSB_DONE_GRACE_MS : GRACE_MS);
 		return -1;
 	}
 	pthread_mutex_lock(&c->lock);

@@ -189,3 +189,8 @@ int lsb_channel_receive(struct lsb_channel *c, int timeout_ms, enum lsb_frame_ty
 	*length = header.length;
 	return LSB_OK;
 }
+
+int lsb_quit_is_done(const char *payload, size_t length)
+{
+	return length == strlen(LSB_QUIT_DONE) && memcmp(payload, LSB_QUIT_DONE, length) == 0;
+}

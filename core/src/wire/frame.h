@@ -20,7 +20,8 @@
  *replicas FINISH	  {"lost"}: replicas				all others' runs are over RECORDS
  *struct lsb_record[], in pieces RESULT	  docs/journal.md, "rank"			last, on success
  *	FAILURE	  {"phase","code","message"}			last, on failure
- *	QUIT	  {}						end now; end of file means the same
+ *	QUIT	  {} or {"done":true}				end now; end of file means the same. done: all
+ *							results have come, and there is time to free things
  *
  * Where a launcher brings ranks from elsewhere, an agent (launch/agent.h) stands
  * between: it passes on all of these, and says and hears in its own name
@@ -60,6 +61,16 @@ enum lsb_frame_type {
 	LSB_FRAME_FINISH,
 	LSB_FRAME_TYPES,
 };
+
+/*
+ * What a rank may take from QUIT with "done" on to free everything (an MPI library may
+ * need seconds to finish), for all who would end it otherwise: itself, its agent and
+ * the controller.
+ */
+enum { LSB_DONE_GRACE_MS = 10000 };
+#define LSB_QUIT_DONE "{\"done\":true}"
+/* Whether the payload of a QUIT says that. */
+int lsb_quit_is_done(const char *payload, size_t length);
 
 struct lsb_frame_header {
 	uint32_t magic;
