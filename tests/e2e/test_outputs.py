@@ -32,7 +32,7 @@ class Test(harness.Case):
             self.assertIs(points[name]["outputs"]["equal_to_baseline"], True)
 
     def test_equal_over_nodes_batch_and_chunk_on_cpu(self):
-        self.equal(harness.suite(SPREAD, backend="cpu"))
+        self.equal(harness.suite(SPREAD, backend="cpu", temperature=1.5))
 
     def test_equal_over_nodes_batch_and_chunk_on_null(self):
         self.equal(harness.suite(SPREAD))
@@ -43,8 +43,37 @@ class Test(harness.Case):
     def test_equal_over_a_slow_link(self):
         self.equal(harness.suite(SPREAD, transport="fault:tcp", transport_delay="1ms"))
 
+    def equal_over_splits(self, splits, **keys):
+        """Wherever the layers are cut, the same prompts get the same answers."""
+        cases = "".join(f"[case s{i}]\nnodes = {split.count('+') + 1}\nsplit = {split}\n"
+                        for i, split in enumerate(splits))
+        self.run_suite(harness.suite(f"[case whole]\nnodes = 1\n{cases}", backend="cpu", kind="infer", reps=1, batch=2,
+                                     **keys))
+        points = self.points()
+        self.assertEqual({name: p["status"] for name, p in points.items()}, dict.fromkeys(points, "ok"))
+        self.assertEqual({name: p["layers"] for name, p in points.items() if name != "whole"},
+                         {f"s{i}": [int(n) for n in split.split("+")] for i, split in enumerate(splits)})
+        answers = {launch["point"]: {request["i"]: request["ids"] for rank in launch["ranks"]
+                                     for request in rank.get("requests", [])} for launch in self.journal()}
+        whole = answers[points["whole"]["id"]]
+        self.assertEqual([len(whole[i]) for i in range(keys["prompts"])], [keys["max_new"]] * keys["prompts"])
+        self.assertGreater(len({tuple(ids) for ids in whole.values()}), 1)  # answers depend on what is asked
+        for name, point in points.items():
+            self.assertEqual(answers[point["id"]], whole, name)
+
+    def test_equal_over_splits_on_cpu(self):
+        # a random model with tied embeddings says its last token again: drawn ones depend on all logits
+        self.equal_over_splits(("2+2", "3+1", "1+3", "1+2+1", "2+1+1", "1+1+1+1"), prompts=5, max_new=8, temperature=1.5)
+
+    def test_equal_over_splits_of_the_default_model(self):
+        model = os.environ.get("LSB_MODEL")
+        if not model:
+            raise unittest.SkipTest("LSB_MODEL is not set")
+        self.equal_over_splits(("15+15", "20+10", "1+29", "3+20+7"), prompts=2, max_new=6, model=model)
+
     def test_equal_over_threads_on_cpu(self):
-        self.run_suite(harness.suite("[case one]\nnodes = 2\n[case many : one]\nthreads = 3\n", backend="cpu"),
+        self.run_suite(harness.suite("[case one]\nnodes = 2\n[case many : one]\nthreads = 3\n", backend="cpu",
+                                     temperature=1.5),
                        "--reps", "1")
         self.assertEqual(len({p["outputs"]["sha256"] for p in self.points().values()}), 1)
 

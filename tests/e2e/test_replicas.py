@@ -193,9 +193,16 @@ class Test(harness.Case):
         for rank, claimer in enumerate(launch["ranks"]):
             self.assertEqual({request["i"] for request in claimer["requests"]},
                              {i for i, owner in enumerate(claims) if owner == rank})
-        names = {event["name"].split()[0] for event in json.loads((self.results / "trace.json").read_text())
-                 ["traceEvents"] if event.get("ph") == "X"}
-        self.assertTrue(any("claim" in name or "grant" in name for name in names) or names, names)
+        events = json.loads((self.results / "trace.json").read_text())["traceEvents"]
+        ranks = {event["pid"]: int(event["args"]["name"].split(": rank ")[1].split(",")[0])
+                 for event in events if event["name"] == "process_name"}
+        for message, sender in ("claim", 1), ("grant", 0):
+            for name, rank in (f"send: {message}", sender), (f"received: {message}", 1 - sender):
+                found = [ranks[event["pid"]] for event in events if event["name"] == name]
+                self.assertEqual(set(found), {rank}, name)
+            # each that was received had been sent; the last grant may come after the last answer
+            self.assertLessEqual(sum(event["name"] == f"received: {message}" for event in events),
+                                 sum(event["name"] == f"send: {message}" for event in events))
 
     def test_claimer_that_dies_loses_what_it_had_claimed_and_no_more(self):
         for transport in "tcp", "shm":
