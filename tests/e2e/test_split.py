@@ -22,7 +22,9 @@ class Test(harness.Case):
         self.assertGreaterEqual(split["batch_s"], 1e-3)
         self.assertGreaterEqual(split["head_s"], 0)
         self.assertGreaterEqual(split["run_s"], split["even_s"] * 0.999999)
+        self.assertGreaterEqual(split["equal_s"], split["run_s"])
         self.assertEqual(sum(point["layers"]), 7)
+        self.assertRegex((self.results / "report.md").read_text(), r"pair: layers were dealt \d\+\d by their measured times")
         self.assertEqual(self.summary()["points"][0]["split"], split)
 
     def test_where_there_is_nothing_to_choose_nothing_is_said(self):

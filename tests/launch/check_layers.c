@@ -66,6 +66,8 @@ START_TEST(times_decide_where_there_are_any)
 	assert_chosen(18, "time");
 	ck_assert_double_eq_tol(json_number_value(json_object_get(how, "head_s")), 0.006, 1e-12);
 	ck_assert_double_gt(json_number_value(json_object_get(how, "even_s")), 0);
+	ck_assert_double_ge(json_number_value(json_object_get(how, "equal_s")),
+			    json_number_value(json_object_get(how, "run_s")));
 }
 END_TEST
 

@@ -194,8 +194,8 @@ int lsb_layers_choose(const struct lsb_point *point, const json_t *answer,
 	times.head_s = number(costs, "head_s");
 	rc = by_time(point, answer, n_layers, &times, layers, &found, err);
 	if (rc == LSB_OK)
-		*how = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}", "by", "time", "chunk_s", times.chunk_s,
-				 "batch_s", times.batch_s, "head_s", times.head_s, "run_s", found.run_s,
-				 "even_s", found.even_s);
+		*how = json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "by", "time", "chunk_s",
+				 times.chunk_s, "batch_s", times.batch_s, "head_s", times.head_s, "run_s",
+				 found.run_s, "equal_s", found.equal_s, "even_s", found.even_s);
 	return rc;
 }

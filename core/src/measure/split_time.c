@@ -93,6 +93,8 @@ int lsb_split_by_time(const struct lsb_sim_setup *run, const struct lsb_layer_ti
 
 		d.last = last;
 		rc = simulate(run, &d, &run_s, err);
+		if (rc == LSB_OK && last == n_layers / run->stages)
+			out->equal_s = run_s;
 		if (rc == LSB_OK && (best == 0 || run_s < out->run_s * (1 - 1e-9))) {
 			best = last;
 			out->run_s = run_s;

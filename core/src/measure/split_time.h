@@ -20,8 +20,9 @@ struct lsb_layer_times {
 };
 
 struct lsb_time_split {
-	double run_s;  /* of the run with the split found, messages and sharing left out */
-	double even_s; /* were each step the same on all stages, which whole layers may not allow */
+	double run_s;	/* of the run with the split found, messages and sharing left out */
+	double equal_s; /* with as many layers on each stage, as nearly as that can be */
+	double even_s;	/* were each step the same on all stages, which whole layers may not allow */
 };
 
 /*

@@ -115,6 +115,14 @@ void lsb_html_configuration(const struct lsb_page *page)
 	lsb_html_table_end(page);
 	lsb_text_add(page->to, "<p class=\"quiet\">Nodes are ranks, arranged as replicas \u00d7 stages. At "
 			       "once: batch \u00d7 in flight, the sequences on their way together.</p>\n");
+	json_array_foreach(points, i, point)
+	{
+		struct lsb_text split = { 0 };
+
+		if (lsb_say_split(point, &split))
+			lsb_html_add(page->to, "<p>%s</p>\n", split.data ? split.data : "");
+		lsb_text_free(&split);
+	}
 	lsb_html_close(page);
 }
 

@@ -86,18 +86,40 @@ static void varied_cell(struct lsb_table *t, const json_t *points, const json_t 
 	lsb_text_free(&text);
 }
 
-static void layers_cell(struct lsb_table *t, const json_t *point)
+static void add_layers(struct lsb_text *to, const json_t *point)
 {
-	struct lsb_text text = { 0 };
 	const json_t *count;
 	size_t i;
 
 	json_array_foreach(json_object_get(point, "layers"), i, count)
-	{
-		lsb_text_add(&text, "%s%lld", i ? "+" : "", (long long)json_integer_value(count));
-	}
+		lsb_text_add(to, "%s%lld", i ? "+" : "", (long long)json_integer_value(count));
+}
+
+static void layers_cell(struct lsb_table *t, const json_t *point)
+{
+	struct lsb_text text = { 0 };
+
+	add_layers(&text, point);
 	lsb_table_cell(t, "%s", text.data ? text.data : "-");
 	lsb_text_free(&text);
+}
+
+int lsb_say_split(const json_t *point, struct lsb_text *to)
+{
+	const json_t *split = json_object_get(point, "split");
+	const double run_s = lsb_number(split, "run_s"), equal_s = lsb_number(split, "equal_s"),
+		     even_s = lsb_number(split, "even_s");
+
+	if (strcmp(lsb_text_of(split, "by"), "time") != 0 || !(run_s > 0 && equal_s > 0 && even_s > 0))
+		return 0;
+	lsb_text_add(to, "%s: layers were dealt ", lsb_text_of(point, "label"));
+	add_layers(to, point);
+	lsb_text_add(
+		to,
+		" by their measured times; by these the run is %.1f %% shorter than with as many on each "
+		"stage, and %.1f %% longer than if steps could be divided evenly.",
+		(1 - run_s / equal_s) * 100, (run_s / even_s - 1) * 100);
+	return 1;
 }
 
 void lsb_markdown_configuration(const json_t *summary, struct lsb_text *to)
@@ -108,7 +130,7 @@ void lsb_markdown_configuration(const json_t *summary, struct lsb_text *to)
 	static const char *const numbers[] = { "batch", "in_flight", "concurrency", "prompts", "threads" };
 	const json_t *points = json_object_get(summary, "points"), *point;
 	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
-	size_t i;
+	size_t i, n_split = 0;
 
 	lsb_text_add(to, "## Configuration\n\n");
 	lsb_markdown_shared(points, to);
@@ -130,4 +152,14 @@ void lsb_markdown_configuration(const json_t *summary, struct lsb_text *to)
 	lsb_text_add(to,
 		     "Nodes are ranks, arranged as replicas x stages; \"at once\" is batch x in flight, the "
 		     "sequences on their way together.\n\n");
+	json_array_foreach(points, i, point)
+	{
+		struct lsb_text split = { 0 };
+
+		if (lsb_say_split(point, &split))
+			lsb_text_add(to, "- %s\n", split.data ? split.data : "");
+		n_split += split.length > 0;
+		lsb_text_free(&split);
+	}
+	lsb_text_add(to, n_split ? "\n" : "");
 }

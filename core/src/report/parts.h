@@ -41,6 +41,8 @@ void lsb_markdown_narrative(const json_t *summary, struct lsb_text *to);
 void lsb_markdown_checks(const json_t *summary, struct lsb_text *to);
 /* In markdown_configuration.c. */
 void lsb_markdown_configuration(const json_t *summary, struct lsb_text *to);
+/* What dealing its layers by time gained, as a sentence; 0: they were not, and nothing is added. */
+int lsb_say_split(const json_t *point, struct lsb_text *to);
 /* "The same for all points: key = `value`, ..." of factors without a column; nothing when there are none. */
 void lsb_markdown_shared(const json_t *points, struct lsb_text *to);
 /* Factors that differ between points and have no column, as "key=value ...". */
