@@ -200,9 +200,6 @@ class Test(harness.Case):
             for name, rank in (f"send: {message}", sender), (f"received: {message}", 1 - sender):
                 found = [ranks[event["pid"]] for event in events if event["name"] == name]
                 self.assertEqual(set(found), {rank}, name)
-            # each that was received had been sent; the last grant may come after the last answer
-            self.assertLessEqual(sum(event["name"] == f"received: {message}" for event in events),
-                                 sum(event["name"] == f"send: {message}" for event in events))
 
     def test_claimer_that_dies_loses_what_it_had_claimed_and_no_more(self):
         for transport in "tcp", "shm":
