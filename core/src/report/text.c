@@ -17,9 +17,14 @@ struct page {
 	const char *bold, *dim, *plain; /* escape sequences, or "" */
 };
 
-static void heading(const struct page *page, const char *title)
+/* With an empty line above, and no more than one. */
+static void heading(const struct page *page, const char *title, const char *hint)
 {
-	lsb_text_add(page->to, "\n%s%s%s\n", page->bold, title, page->plain);
+	const char *end = page->to->data + page->to->length;
+	const int is_apart = page->to->length >= 2 && end[-1] == '\n' && end[-2] == '\n';
+
+	lsb_text_add(page->to, "%s%s%s%s%s%s%s\n", is_apart ? "" : "\n", page->bold, title, *hint ? " (" : "",
+		     hint, *hint ? ")" : "", page->plain);
 }
 
 static void short_cell(struct lsb_table *t, const json_t *metric)
@@ -160,7 +165,7 @@ static void add_kind(const struct page *page, const json_t *summary, const char 
 	struct lsb_table t;
 	size_t i;
 
-	heading(page, lsb_kind_title(kind));
+	heading(page, lsb_kind_title(kind), "");
 	if (strcmp(kind, "link") == 0) {
 		lsb_links_show(summary, 0, page->to);
 		return;
@@ -223,7 +228,7 @@ static void add_ledger(const struct page *page, const json_t *summary)
 	const json_t *point, *row;
 	size_t i, k;
 
-	heading(page, "Where the time went (s and share of the run, per rank, launch nearest the median)");
+	heading(page, "Where the time went", "s and share of the run, per rank, launch nearest the median");
 	json_array_foreach(json_object_get(summary, "points"), i, point)
 	{
 		json_array_foreach(json_object_get(point, "ledger"), k, row)
@@ -251,7 +256,7 @@ static void add_losses(const struct page *page, const json_t *summary)
 	struct lsb_text table = { 0 };
 
 	if (lsb_text_losses(summary, &table)) {
-		heading(page, "Why N nodes are not N times as fast (share of the run lost to ...)");
+		heading(page, "Why N nodes are not N times as fast", "share of the run lost to ...");
 		lsb_text_add(page->to, "%s", table.data);
 	}
 	page->to->failed |= table.failed;
@@ -264,7 +269,7 @@ static void add_advice(const struct page *page, const json_t *summary)
 
 	lsb_text_advice(summary, &advice);
 	if (advice.length) {
-		heading(page, "What to do");
+		heading(page, "What to do", "");
 		lsb_text_add(page->to, "%s", advice.data);
 	}
 	page->to->failed |= advice.failed;
@@ -277,8 +282,7 @@ static void add_sections(const struct page *page, const struct lsb_section *cons
 	for (; *sections; sections++) {
 		if (!(*sections)->is_there(summary))
 			continue;
-		lsb_text_add(page->to, "\n%s%s (%s)%s\n", page->bold, (*sections)->title, (*sections)->hint,
-			     page->plain);
+		heading(page, (*sections)->title, (*sections)->hint);
 		(*sections)->show(summary, 0, page->to);
 	}
 }
@@ -291,7 +295,7 @@ static void add_answers(const struct page *page, const json_t *summary)
 
 	lsb_answers_text(summary, &answers);
 	if (answers.length) {
-		heading(page, "Answers");
+		heading(page, "Answers", "");
 		lsb_text_add(page->to, "%s", answers.data);
 	}
 	page->to->failed |= answers.failed;
@@ -305,7 +309,7 @@ static void add_troubles(const struct page *page, const json_t *summary)
 	size_t i, k;
 
 	if (json_array_size(troubles))
-		heading(page, "Flags and failures");
+		heading(page, "Flags and failures", "");
 	json_array_foreach(troubles, i, trouble)
 	{
 		struct lsb_text line = { 0 };

@@ -32,7 +32,7 @@ const char *lsb_show_short(double value, char out[LSB_SHOWN])
 			     : size >= 10   ? "%.1f"
 			     : size >= 1    ? "%.2f"
 			     : size >= 0.1  ? "%.2f"
-			     : size >= 1e-3 ? "%.4f"
+			     : size >= 1e-4 ? "%.4f"
 			     : size > 0	    ? "%.0e"
 					    : "%.0f";
 
