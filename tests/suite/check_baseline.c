@@ -59,6 +59,16 @@ START_TEST(batches_compare_with_batch_one_and_with_one_node_at_the_same_batch)
 }
 END_TEST
 
+START_TEST(replicas_compare_with_one_node_that_has_all_their_sequences_at_once)
+{
+	struct lsb_suite *suite = parse(HEAD "kind = replica\nbatch = 4\n[case p]\nsweep.replicas = 1, 2\n"
+					     "[case wide]\nreplicas = 1\nbatch = 8\n");
+
+	baselines_are(suite, "p replicas=2", "p replicas=1", "wide", "none", "none");
+	lsb_suite_free(suite);
+}
+END_TEST
+
 /* With one slot there is no difference, so either may be the batch 1 of both. */
 START_TEST(baselines_batch_alike)
 {
@@ -69,7 +79,7 @@ START_TEST(baselines_batch_alike)
 			   "[case alone]\nreplicas = 2\nbatch = 8\nbatching = continuous\n"
 			   "[case alone_groups]\nreplicas = 1\nbatch = 8\n");
 
-	baselines_are(suite, "slots replicas=2", "slots replicas=1", "slots replicas=1", "none", "none");
+	baselines_are(suite, "slots replicas=2", "slots replicas=1", "none", "none", "none");
 	baselines_are(suite, "slots replicas=1", "slots replicas=1", "slots replicas=1", "slots replicas=1",
 		      "one");
 	baselines_are(suite, "alone", "none", "none", "none", "none");
@@ -143,6 +153,7 @@ int main(void)
 	tcase_add_test(tc, strong_scaling_has_three_one_node_baselines);
 	tcase_add_test(tc, weak_scaling_compares_with_the_prompts_of_one_node);
 	tcase_add_test(tc, batches_compare_with_batch_one_and_with_one_node_at_the_same_batch);
+	tcase_add_test(tc, replicas_compare_with_one_node_that_has_all_their_sequences_at_once);
 	tcase_add_test(tc, baselines_batch_alike);
 	tcase_add_loop_test(tc, another_question_is_no_baseline, 0, 16);
 	tcase_add_test(tc, transport_and_launcher_do_not_matter_to_one_node);

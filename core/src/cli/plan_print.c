@@ -216,12 +216,12 @@ void lsb_plan_print_text(const struct lsb_suite *suite, const struct lsb_plan_fa
 			print_shape(p, &facts[i]);
 		print_baselines(suite, i);
 		if (facts[i].layers) {
-			printf("    computing: %.4g GMAC a launch, ", facts[i].mac / 1e9);
+			const int is_waiting =
+				facts[i].seconds >= 0 && facts[i].seconds <= facts[i].arrivals_s;
+
+			printf("    computing: %.4g GMAC a launch, %s", facts[i].mac / 1e9,
+			       is_waiting && facts[i].arrivals_s > 0 ? "whose requests arrive for " : "");
 			print_seconds(facts[i].seconds);
-			if (facts[i].arrivals_s > 0 && facts[i].seconds <= facts[i].arrivals_s) {
-				fputs(", as its requests arrive for ", stdout);
-				print_seconds(facts[i].arrivals_s);
-			}
 			putchar('\n');
 		}
 	}

@@ -198,11 +198,10 @@ static void flag_not_sustained(json_t *point)
 
 	if (!(growth > LSB_QUEUE_GROWTH))
 		return;
-	why = lsb_format(
-		"%.3g requests/s were offered and %.3g/s answered: the queue grew by %.2f s a second, "
-		"so latencies are of this length of run only",
-		lsb_look_number(json_object_get(metrics, "offered_rps"), "median"),
-		lsb_look_number(json_object_get(metrics, "achieved_rps"), "median"), growth);
+	why = lsb_format("requests arrived at %.3g/s, as counted, and were answered at %.3g/s: the queue "
+			 "grew by %.2f s a second, so latencies are of this length of run only",
+			 lsb_look_number(json_object_get(metrics, "offered_rps"), "median"),
+			 lsb_look_number(json_object_get(metrics, "achieved_rps"), "median"), growth);
 	lsb_point_flag(point, "not_sustained", why ? why : "");
 	free(why);
 }

@@ -82,7 +82,7 @@ struct lsb_baselines lsb_baselines_find(const struct lsb_point *points, size_t n
 		out.equal_cores = search(points, n, p, &want);
 
 		want.threads = p->threads;
-		want.batch = p->batch * p->in_flight;
+		want.batch = p->batch * p->in_flight * p->replicas; /* as many sequences at once, over all */
 		want.in_flight = 1;
 		out.equal_concurrency = search(points, n, p, &want);
 	}

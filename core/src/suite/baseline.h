@@ -21,7 +21,7 @@
 /* Indices into the points, -1 for none. A one-node point may be its own baseline. */
 struct lsb_baselines {
 	ptrdiff_t equal_batch;	     /* one node, the same batch */
-	ptrdiff_t equal_concurrency; /* one node, one group of batch x in_flight */
+	ptrdiff_t equal_concurrency; /* one node, one group of batch x in_flight x replicas */
 	ptrdiff_t equal_cores;	     /* one node, nodes x threads threads, the same batch */
 	ptrdiff_t batch_one; /* the same nodes, batch 1 (then itself); rather with as many groups in flight */
 };
