@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sections of report.md about what the machine allows, what is missing of it, and how alike nodes are. */
+#include <math.h>
+
 #include "report/parts.h"
 
 static void percent_cell(struct lsb_table *t, const json_t *value)
@@ -63,6 +65,21 @@ static void add_rooflines(const json_t *summary, struct lsb_text *to)
 		to);
 }
 
+/* Per cent, with its interval; what rounds to 0 has no sign. */
+static void share_cell(struct lsb_table *t, const json_t *term)
+{
+	const json_t *ci = json_object_get(term, "ci95");
+	double percent[3] = { lsb_number(term, "share"), json_number_value(json_array_get(ci, 0)),
+			      json_number_value(json_array_get(ci, 1)) };
+
+	for (size_t i = 0; i < LSB_COUNT(percent); i++)
+		percent[i] = fabs(percent[i]) < 0.0005 ? 0 : percent[i] * 100;
+	if (json_array_size(ci) == 2)
+		lsb_table_cell(t, "%.1f %% [%.1f, %.1f]", percent[0], percent[1], percent[2]);
+	else
+		lsb_table_cell(t, "%.1f %%", percent[0]);
+}
+
 /* Why p nodes are not p times as fast: a column a term. */
 static void add_losses(const json_t *summary, struct lsb_text *to)
 {
@@ -70,7 +87,6 @@ static void add_losses(const json_t *summary, struct lsb_text *to)
 					     "Of the speedup", "Without it" };
 	struct lsb_table t = lsb_table_open(heads, LSB_COUNT(heads));
 	const json_t *point, *term;
-	char shown[LSB_SHOWN];
 	size_t i, k;
 
 	json_array_foreach(json_object_get(summary, "points"), i, point)
@@ -82,8 +98,7 @@ static void add_losses(const json_t *summary, struct lsb_text *to)
 			lsb_table_cell(&t, "%s", lsb_text_of(point, "label"));
 			lsb_table_cell(&t, "%s", lsb_text_of(term, "words"));
 			lsb_table_number(&t, json_object_get(term, "s"));
-			lsb_table_cell(&t, "%.1f %% %s", lsb_number(term, "share") * 100,
-				       lsb_show_interval(json_object_get(term, "ci95"), 0, shown));
+			share_cell(&t, term);
 			lsb_table_cell(&t, "%.2f", lsb_number(term, "speedup"));
 			if (json_is_number(json_object_get(term, "gain")))
 				lsb_table_cell(&t, "%.2f x", lsb_number(term, "gain"));
