@@ -36,9 +36,9 @@ static json_t *crafted_point(const struct crafted *c)
 		0);
 	if (c->nodes == 2)
 		json_object_set_new(out, "split",
-				    json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "by", "time", "chunk_s", 2e-3,
-					      "batch_s", 2e-4, "head_s", 1e-3, "run_s", 2.2, "equal_s", 2.5,
-					      "even_s", 2.1));
+				    json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f}", "by", "time", "chunk_s",
+					      2e-3, "batch_s", 2e-4, "head_s", 1e-3, "run_s", 2.2, "equal_s",
+					      2.5, "even_s", 2.1));
 	else if (c->nodes > 2)
 		json_object_set_new(out, "split",
 				    json_pack("{s:s, s:s}", "by", "arithmetic", "why", "no clock"));
