@@ -31,9 +31,8 @@ static json_t *of_nodes(const json_t *point, const json_t *term)
 	const json_t *const points[] = { point, NULL };
 	const double share = lsb_look_number(term, "share"), gain = lsb_look_number(term, "gain");
 	json_t *out = lsb_finding("the largest named term of what is missing of p times one node", points,
-				  "%s: the largest loss is the %s, %.3g s or %.0f %% of its run; without it "
-				  "the run would be %.2f "
-				  "times as fast.",
+				  "%s: the largest loss: %s, %.3g s or %.0f %% of its run; without it the "
+				  "run would be %.2f times as fast.",
 				  lsb_finding_name(point), lsb_look_text(term, "words"),
 				  lsb_look_number(term, "s"), share * 100, gain);
 

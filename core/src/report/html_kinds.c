@@ -148,8 +148,8 @@ static void add_values(const struct lsb_page *page, const json_t *point)
 		return;
 	lsb_text_add(page->to, "<li>");
 	lsb_html_point(page, point);
-	lsb_html_add(page->to, " has %.0f launches; an interval needs 6. Run times in s:",
-		     lsb_number(point, "launches"));
+	lsb_html_add(page->to, " has %.0f launch%s; an interval needs 6. Run times in s:",
+		     lsb_number(point, "launches"), lsb_number(point, "launches") == 1 ? "" : "es");
 	json_array_foreach(samples, i, sample)
 	{
 		lsb_html_add(page->to, " %s", lsb_show(json_number_value(sample), shown));

@@ -161,8 +161,9 @@ static void add_values(const json_t *summary, const char *kind, struct lsb_text 
 	{
 		if (!lsb_is_kind(point, kind) || !lsb_lacks_interval(point))
 			continue;
-		lsb_text_add(to, "- %s has %.0f launches; an interval needs 6. All values:",
-			     lsb_text_of(point, "label"), lsb_number(point, "launches"));
+		lsb_text_add(to, "- %s has %.0f launch%s; an interval needs 6. All values:",
+			     lsb_text_of(point, "label"), lsb_number(point, "launches"),
+			     lsb_number(point, "launches") == 1 ? "" : "es");
 		for (size_t m = 0; m < LSB_COUNT(names); m++) {
 			lsb_text_add(to, "%s %s", m ? ";" : "", names[m]);
 			json_array_foreach(json_object_get(lsb_metric(point, names[m]), "samples"), k, sample)

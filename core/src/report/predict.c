@@ -232,11 +232,12 @@ static void add_base(const json_t *prediction, enum lsb_prediction_format format
 	const json_t *base = json_object_get(prediction, "base");
 	char run[LSB_SHOWN], rate[LSB_SHOWN];
 
-	lsb_text_add(to, "%sFrom %s (%s): measured %s tokens/s, %s s over %.0f launches.%s",
+	lsb_text_add(to, "%sFrom %s (%s): measured %s tokens/s, %s s over %.0f launch%s.%s",
 		     format == LSB_PREDICTION_MARKDOWN ? "## lsbench predict\n\n" : "",
 		     lsb_text_of(base, "label"), lsb_text_of(base, "id"),
 		     lsb_show(lsb_number(base, "tokens_per_s"), rate),
 		     lsb_show(lsb_number(base, "run_s"), run), lsb_number(base, "launches"),
+		     lsb_number(base, "launches") == 1 ? "" : "es",
 		     format == LSB_PREDICTION_MARKDOWN ? "\n\n" : "\n");
 }
 
