@@ -71,6 +71,9 @@ class Test(harness.Case):
             self.assertLessEqual(rank["runqueue_s"], rank["run_s"])
             self.assertEqual(line["metrics"]["runqueue_share"], rank["runqueue_s"] / rank["run_s"])
         self.assertIn(reason, (self.results / "report.md").read_text().replace("\\", ""))
+        self.assertRegex(self.flags()["gated"], r"other work on the machine: [01]\.\d\d of 1 cores busy")
+        refusal = self.run_suite(harness.suite("[case one]\n[gate]\nload = refuse\n", **SPIN), status=1, out="refused").err
+        self.assertRegex(refusal, r"\[gate\] refuses this machine: other work on the machine: [01]\.\d\d of 1 cores busy")
 
     def quota(self, cores):
         """Move this process into a group without a quota, in a group that allows `cores`."""

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* [gate]: whether the machine is fit for measuring. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "launch/run.h"
 #include "lsbench/host.h"
 #include "measure/quota.h"
+
+enum { WATCH_MS = 500 }; /* how long the machine is watched for other work */
 
 /* Act on one finding; what the suite does not want of a machine is added to `refused`. */
 static void find(enum lsb_gate_action action, const char *reason, json_t *reasons, struct lsb_text *refused)
@@ -33,21 +38,66 @@ static int is_slow_governor(char *name, size_t bytes)
 	return *name && strcmp(name, "performance") != 0;
 }
 
+static int may_use(const struct lsb_machine *m, unsigned cpu)
+{
+	for (uint32_t i = 0; i < m->n_cpus; i++)
+		if (m->cpus[i] == cpu)
+			return 1;
+	return 0;
+}
+
+/* Seconds that the processors we may use have been busy since boot, or stolen by a host; NAN: not told. */
+static double read_busy_s(const struct lsb_machine *m)
+{
+	unsigned long long user, nice, system, irq, softirq, steal, ticks = 0;
+	FILE *file = fopen("/proc/stat", "re");
+	uint32_t n = 0;
+	char line[256];
+	unsigned cpu;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (line[3] != ' ' &&
+		    sscanf(line, "cpu%u %llu %llu %llu %*u %*u %llu %llu %llu", &cpu, &user, &nice, &system,
+			   &irq, &softirq, &steal) == 7 &&
+		    may_use(m, cpu)) {
+			ticks += user + nice + system + irq + softirq + steal;
+			n++;
+		}
+	if (file)
+		(void)fclose(file);
+	return n == m->n_cpus ? (double)ticks / (double)sysconf(_SC_CLK_TCK) : NAN;
+}
+
+/*
+ * Processors that other work keeps busy now; NAN: not told. A load average would for minutes count a run that
+ * has just ended.
+ */
+static double watch_busy(const struct lsb_machine *m)
+{
+	const struct timespec watch = { .tv_nsec = WATCH_MS * 1000000L };
+	const uint64_t began_ns = lsb_now_ns();
+	const double before_s = read_busy_s(m);
+
+	(void)nanosleep(&watch, NULL);
+	return (read_busy_s(m) - before_s) / ((double)(lsb_now_ns() - began_ns) * 1e-9);
+}
+
 int lsb_run_gate(const struct lsb_prepared *p, json_t **reasons, struct lsb_error *err)
 {
 	const struct lsb_gate *gate = &p->suite->gate;
 	const double quota = lsb_quota_read("");
 	struct lsb_machine machine;
 	char text[160], governor[64];
-	double load;
+	double busy;
 	struct lsb_text refused = { 0 };
 	int rc = lsb_machine_read(&machine, err);
 
 	if (rc)
 		return rc;
 	*reasons = json_array();
-	if (getloadavg(&load, 1) == 1 && load > gate->max_load * machine.n_cores) {
-		(void)snprintf(text, sizeof(text), "other work on the machine: %.2f tasks on %u cores", load,
+	busy = gate->load == LSB_GATE_IGNORE ? NAN : watch_busy(&machine);
+	if (busy > gate->max_load * machine.n_cores) { /* never of NAN */
+		(void)snprintf(text, sizeof(text), "other work on the machine: %.2f of %u cores busy", busy,
 			       machine.n_cores);
 		find(gate->load, text, *reasons, &refused);
 	}

@@ -148,7 +148,7 @@ static const struct lsb_suite_key suite_keys[] = {
 static const struct lsb_suite_key gate_keys[] = {
 	{ "load", LSB_KEY_CHOICE, GATE, MEMBER(lsb_suite, gate.load), .help = "other work on the machine" },
 	{ "max_load", LSB_KEY_REAL, .def = "0.25", .min = 0, .max = 1000, MEMBER(lsb_suite, gate.max_load),
-	  .unit = "tasks a core", .help = "how much other work is too much" },
+	  .unit = "busy share of the cores", .help = "how much other work is too much" },
 	{ "governor", LSB_KEY_CHOICE, GATE, MEMBER(lsb_suite, gate.governor),
 	  .help = "a frequency governor other than performance" },
 	{ "quota", LSB_KEY_CHOICE, GATE, MEMBER(lsb_suite, gate.quota),

@@ -25,7 +25,7 @@ enum lsb_gate_action { LSB_GATE_IGNORE, LSB_GATE_MARK, LSB_GATE_REFUSE };
 /* [gate]: what to do when the machine is unfit for measuring. */
 struct lsb_gate {
 	enum lsb_gate_action load, governor, quota, oversubscribed;
-	double max_load; /* runnable tasks a core before the run */
+	double max_load; /* share of the cores that other work keeps busy before the run */
 };
 
 /* [report] */

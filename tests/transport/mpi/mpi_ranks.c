@@ -312,7 +312,8 @@ static void truncation_is_an_error(void)
 		barrier();
 		request = start(1, peer, 1, out, (size_t)2 * SHORT);
 		(void)ops->wait_any(t, &request, 1, ahead(SECOND), &done, &n, &err); /* its own affair */
-		/* A rank that leaves without MPI_Finalize has the others ended: the one that checks leaves first. */
+		/* A rank that leaves without MPI_Finalize has the others ended: the one that checks leaves
+		 * first. */
 		request = start(0, peer, 2, in, SHORT);
 		(void)ops->wait_any(t, &request, 1, ahead(10 * SECOND), &done, &n, &err);
 	}
